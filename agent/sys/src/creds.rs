@@ -1,0 +1,96 @@
+//! Credentials: users, groups, capabilities, user-namespace maps.
+//!
+//! Invariant: dropping goes one way; nothing here can raise a privilege the caller has not got.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::unistd::{Gid, Uid};
+
+use crate::{Errno, Result};
+
+/// Real uid and gid of this process.
+pub fn real() -> (u32, u32) {
+    (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw())
+}
+
+/// Effective uid and gid of this process.
+pub fn effective() -> (u32, u32) {
+    (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
+}
+
+/// Leave every supplementary group (setgroups(2)).
+///
+/// # Errors
+/// `EPERM` without CAP_SETGID, and in a user namespace whose setgroups file says "deny".
+pub fn drop_groups() -> Result<()> {
+    nix::unistd::setgroups(&[])
+}
+
+/// Change real, effective and saved gid and uid, in this order.
+///
+/// # Errors
+/// What setresgid(2) and setresuid(2) say.
+pub fn become_user(uid: u32, gid: u32) -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)
+}
+
+/// Remove every capability but `keep` from the bounding set of this thread (capabilities(7)).
+/// Names the kernel is too old for are not in its set and so need no removal.
+///
+/// # Errors
+/// `EPERM` without CAP_SETPCAP; `EINVAL` for a name that is not a capability.
+pub fn limit_bounding_set(keep: &[String]) -> Result<()> {
+    let keep = parse(keep)?;
+    for capability in caps::runtime::procfs_all_supported(None).unwrap_or_else(|_| caps::all()) {
+        if !keep.contains(&capability) {
+            caps::drop(None, CapSet::Bounding, capability).map_err(|_| Errno::EPERM)?;
+        }
+    }
+    Ok(())
+}
+
+/// Keep permitted capabilities over the next change of uid (PR_SET_KEEPCAPS); exec clears it.
+///
+/// # Errors
+/// What prctl(2) says.
+pub fn keep_capabilities() -> Result<()> {
+    // SAFETY: PR_SET_KEEPCAPS takes integers only.
+    crate::raw::check(libc::c_long::from(unsafe {
+        libc::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    }))?;
+    Ok(())
+}
+
+/// Hold exactly `keep` in the permitted, effective, inheritable and ambient sets.
+///
+/// # Errors
+/// `EPERM` when one of them is not permitted; `EINVAL` for a name that is not a capability.
+pub fn set_capabilities(keep: &[String]) -> Result<()> {
+    let keep = parse(keep)?;
+    caps::clear(None, CapSet::Ambient).map_err(|_| Errno::EPERM)?;
+    // Permitted last but one: it cannot shrink below effective, nor ambient exceed inheritable.
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable, CapSet::Ambient] {
+        caps::set(None, set, &keep).map_err(|_| Errno::EPERM)?;
+    }
+    Ok(())
+}
+
+fn parse(names: &[String]) -> Result<CapsHashSet> {
+    names.iter().map(|name| name.parse::<Capability>().map_err(|_| Errno::EINVAL)).collect()
+}
+
+/// Map this process's new user namespace (user_namespaces(7)): one uid and one gid, `outside` seen
+/// as `inside`. setgroups is denied first, as the kernel demands of an unprivileged mapper.
+///
+/// # Errors
+/// What write(2) on `/proc/self/{setgroups,uid_map,gid_map}` says.
+pub fn map_user(inside: (u32, u32), outside: (u32, u32)) -> Result<()> {
+    let write = |file: &str, text: String| {
+        std::fs::write(format!("/proc/self/{file}"), text)
+            .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+    };
+    write("setgroups", "deny".into())?;
+    write("uid_map", format!("{} {} 1\n", inside.0, outside.0))?;
+    write("gid_map", format!("{} {} 1\n", inside.1, outside.1))
+}

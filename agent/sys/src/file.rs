@@ -1,0 +1,272 @@
+//! Files by descriptor: opening without following links, and what is then known of the object.
+//!
+//! Invariant: a name is looked up once, relative to a directory held open; everything after that
+//! uses the descriptor.
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
+use nix::sys::stat::{FileStat, Mode, SFlag};
+use nix::unistd::{Gid, Uid};
+
+use crate::{Errno, Result};
+
+/// What an open descriptor refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link (held with [`hold`]).
+    Link,
+    /// A character or block device.
+    Device,
+    /// A pipe with a name.
+    Fifo,
+    /// A Unix socket.
+    Socket,
+}
+
+/// The part of stat(2) that decisions here depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Type of the object.
+    pub kind: Kind,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits, 0 to 07777.
+    pub mode: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// Device and inode: the object's identity.
+    pub identity: (u64, u64),
+}
+
+impl From<FileStat> for Status {
+    fn from(stat: FileStat) -> Self {
+        let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFDIR => Kind::Directory,
+            SFlag::S_IFLNK => Kind::Link,
+            SFlag::S_IFIFO => Kind::Fifo,
+            SFlag::S_IFSOCK => Kind::Socket,
+            SFlag::S_IFREG => Kind::File,
+            _ => Kind::Device,
+        };
+        Status {
+            kind,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mode: stat.st_mode & 0o7777,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            identity: (stat.st_dev, stat.st_ino),
+        }
+    }
+}
+
+/// Hold the object `name` in `directory` without opening it (O_PATH) and without following it if it
+/// is a symbolic link.
+///
+/// # Errors
+/// What openat(2) says.
+pub fn hold(directory: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(directory, name, flags, Mode::empty())
+}
+
+/// Hold the current root directory.
+///
+/// # Errors
+/// What open(2) says.
+pub fn hold_root() -> Result<OwnedFd> {
+    nix::fcntl::open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// Hold the object at `path` below `root` as if `root` were `/`, refusing every symbolic link
+/// (openat2(2) with RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS; kernel 5.6).
+///
+/// # Errors
+/// `ELOOP` for a symbolic link; else what openat2(2) says.
+pub fn hold_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
+    open_in_root(root, path, OFlag::O_PATH)
+}
+
+/// Open a file for reading under the rules of [`hold_in_root`].
+///
+/// # Errors
+/// As [`hold_in_root`].
+pub fn read_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
+    open_in_root(root, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+}
+
+fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    nix::fcntl::openat2(root, path, how)
+}
+
+/// The target of a held symbolic link.
+///
+/// # Errors
+/// What readlinkat(2) says.
+pub fn link_target(link: BorrowedFd<'_>) -> Result<PathBuf> {
+    nix::fcntl::readlinkat(link, "").map(PathBuf::from)
+}
+
+/// What a descriptor refers to.
+///
+/// # Errors
+/// What fstat(2) says.
+pub fn status(fd: BorrowedFd<'_>) -> Result<Status> {
+    nix::sys::stat::fstat(fd).map(Status::from)
+}
+
+/// Create a directory; an existing object of that name is `EEXIST`.
+///
+/// # Errors
+/// What mkdirat(2) says.
+pub fn make_directory(directory: BorrowedFd<'_>, name: &Path, mode: u32) -> Result<()> {
+    nix::sys::stat::mkdirat(directory, name, Mode::from_bits_truncate(mode))
+}
+
+/// Create a symbolic link.
+///
+/// # Errors
+/// What symlinkat(2) says.
+pub fn make_link(directory: BorrowedFd<'_>, name: &Path, target: &Path) -> Result<()> {
+    nix::unistd::symlinkat(target, directory, name)
+}
+
+/// Create a new file; an existing object of that name is `EEXIST`.
+///
+/// # Errors
+/// What openat(2) says.
+pub fn create(directory: BorrowedFd<'_>, name: &Path, mode: u32) -> Result<OwnedFd> {
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(directory, name, flags, Mode::from_bits_truncate(mode))
+}
+
+/// Give an object held by any descriptor another owner.
+///
+/// # Errors
+/// What fchownat(2) says.
+pub fn change_owner(fd: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    nix::unistd::fchownat(fd, "", uid, gid, AtFlags::AT_EMPTY_PATH)
+}
+
+/// Set the file mode creation mask of this process.
+pub fn set_umask(mask: u32) {
+    nix::sys::stat::umask(Mode::from_bits_truncate(mask));
+}
+
+/// Remove an empty directory.
+///
+/// # Errors
+/// What unlinkat(2) says.
+pub fn remove_directory(directory: BorrowedFd<'_>, name: &Path) -> Result<()> {
+    nix::unistd::unlinkat(directory, name, nix::unistd::UnlinkatFlags::RemoveDir)
+}
+
+/// Enter a directory held open.
+///
+/// # Errors
+/// `ENOTDIR` for anything else, `EACCES` without search permission.
+pub fn enter(directory: BorrowedFd<'_>) -> Result<()> {
+    nix::unistd::fchdir(directory)
+}
+
+/// A second descriptor of the same open file, close-on-exec.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`.
+pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    fd.try_clone_to_owned()
+        .map_err(|error| error.raw_os_error().map_or(Errno::EBADF, Errno::from_raw))
+}
+
+/// Open a held file for reading, by its descriptor and not by a name.
+///
+/// # Errors
+/// What open(2) says.
+pub fn reopen_for_reading(held: BorrowedFd<'_>) -> Result<std::fs::File> {
+    let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    nix::fcntl::open(path.as_str(), flags, Mode::empty()).map(std::fs::File::from)
+}
+
+/// Open the null device, for reading and writing.
+///
+/// # Errors
+/// What open(2) says.
+pub fn open_null() -> Result<OwnedFd> {
+    nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// Flag for opening a path whose last component must not be a symbolic link.
+pub const NO_FOLLOW: i32 = libc::O_NOFOLLOW;
+
+/// A pipe: the end to read from (non-blocking) and the end to write to.
+///
+/// # Errors
+/// What pipe2(2) says.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((reader, writer))
+}
+
+/// Read once.
+///
+/// # Errors
+/// What read(2) says.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    nix::unistd::read(fd, buffer)
+}
+
+/// Write once; the number of bytes taken.
+///
+/// # Errors
+/// What write(2) says.
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    nix::unistd::write(fd, bytes)
+}
+
+/// Write all of it, waiting as long as it takes.
+///
+/// # Errors
+/// What write(2) says.
+pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match write(fd, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                crate::poll::wait(&[crate::poll::Interest { fd, write: true }], None)?;
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the calling process may execute the held file (faccessat(2), effective ids).
+///
+/// # Errors
+/// `EACCES` when it may not.
+pub fn check_executable(file: BorrowedFd<'_>) -> Result<()> {
+    let flags = AtFlags::AT_EMPTY_PATH | AtFlags::AT_EACCESS;
+    nix::unistd::faccessat(file, "", nix::unistd::AccessFlags::X_OK, flags)
+}
+
+/// Standard input, output and error as borrowed descriptors.
+pub fn standard() -> [BorrowedFd<'static>; 3] {
+    // SAFETY: 0, 1 and 2 are open in every program started by Rust's runtime (it opens /dev/null
+    // for missing ones) and nothing in this workspace closes them.
+    [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) })
+}

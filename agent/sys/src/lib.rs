@@ -1,0 +1,28 @@
+//! Safe functions over the kernel calls hostctl needs: the only unsafe code of the workspace.
+//!
+//! One file per kernel area. Invariant: every function is safe to call with any arguments of its
+//! types; descriptors are owned or borrowed, never bare numbers, and all of them are close-on-exec.
+//! Holds no policy: it never decides what an app may do, never retries, never prints. Errors are
+//! the kernel's own [`Errno`]; the caller names the step and the object.
+
+#![allow(unsafe_code)] // the one crate for it: see the SAFETY comments
+
+mod raw;
+
+pub mod creds;
+pub mod file;
+pub mod landlock;
+pub mod limit;
+pub mod mount;
+pub mod net;
+pub mod poll;
+pub mod process;
+pub mod seccomp;
+pub mod signal;
+pub mod socket;
+pub mod terminal;
+
+pub use nix::errno::Errno;
+
+/// The result of a kernel call.
+pub type Result<T> = std::result::Result<T, Errno>;

@@ -1,0 +1,314 @@
+//! Processes: clone3(2), exec, waiting, process attributes.
+//!
+//! Invariant: [`spawn`] runs only in a single-threaded process, so the child may go on with
+//! ordinary Rust code (no lock can be held by a thread that no longer exists).
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus};
+use nix::unistd::Pid;
+
+use crate::raw::check;
+use crate::{Errno, Result};
+
+/// Namespaces a child gets new ones of (namespaces(7)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// CLONE_NEWUSER, user_namespaces(7).
+    pub user: bool,
+    /// CLONE_NEWNS, mount_namespaces(7).
+    pub mount: bool,
+    /// CLONE_NEWPID, pid_namespaces(7).
+    pub pid: bool,
+    /// CLONE_NEWIPC, ipc_namespaces(7).
+    pub ipc: bool,
+    /// CLONE_NEWUTS, uts_namespaces(7).
+    pub uts: bool,
+    /// CLONE_NEWCGROUP, cgroup_namespaces(7).
+    pub cgroup: bool,
+    /// CLONE_NEWNET, network_namespaces(7).
+    pub net: bool,
+}
+
+impl Namespaces {
+    fn flags(self) -> u64 {
+        let pairs = [
+            (self.user, libc::CLONE_NEWUSER),
+            (self.mount, libc::CLONE_NEWNS),
+            (self.pid, libc::CLONE_NEWPID),
+            (self.ipc, libc::CLONE_NEWIPC),
+            (self.uts, libc::CLONE_NEWUTS),
+            (self.cgroup, libc::CLONE_NEWCGROUP),
+            (self.net, libc::CLONE_NEWNET),
+        ];
+        pairs.iter().filter(|(on, _)| *on).fold(0, |flags, (_, flag)| flags | *flag as u64)
+    }
+}
+
+/// A process this one started, held by its pidfd so that its number can't be reused under us.
+#[derive(Debug)]
+pub struct Child {
+    /// Number in the caller's pid namespace.
+    pub pid: i32,
+    pidfd: OwnedFd,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By exit(2) with this code.
+    Code(u8),
+    /// By this signal; the flag tells whether a core was dumped.
+    Signal(i32, bool),
+}
+
+/// Start a child in new namespaces that runs `body` and exits with its result.
+///
+/// # Errors
+/// `EDEADLK` when this process has more than one thread; else what clone3(2) says (`ENOSPC`: too
+/// many namespaces, `EPERM`: not allowed, `EUSERS`: nested too deep, `ENOSYS`: kernel before 5.3).
+pub fn spawn(namespaces: Namespaces, body: impl FnOnce() -> u8) -> Result<Child> {
+    if !single_threaded() {
+        return Err(Errno::EDEADLK);
+    }
+    let mut pidfd: RawFd = -1;
+    let mut args = CloneArgs {
+        flags: namespaces.flags() | libc::CLONE_PIDFD as u64,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: `args` is a valid clone_args of the size given; no stack or CLONE_VM is asked for, so
+    // the child runs on its own copy of this stack as after fork(2); this process has one thread.
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) })?;
+    if pid == 0 {
+        let code = body();
+        // SAFETY: _exit(2) only ends the process; the parent's atexit handlers must not run here.
+        unsafe { libc::_exit(i32::from(code)) }
+    }
+    // SAFETY: clone3 with CLONE_PIDFD stored a new descriptor, close-on-exec, that we own.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Child { pid: pid as i32, pidfd })
+}
+
+/// Start a child in the same namespaces that runs `body` and exits with its result; the answer is
+/// its number. Uses fork(2), which a seccomp filter that refuses clone3(2) lets through.
+///
+/// # Errors
+/// `EDEADLK` when this process has more than one thread; else what fork(2) says.
+pub fn fork(body: impl FnOnce() -> u8) -> Result<i32> {
+    if !single_threaded() {
+        return Err(Errno::EDEADLK);
+    }
+    // SAFETY: this process has one thread, so the child may go on with ordinary code.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(child.as_raw()),
+        nix::unistd::ForkResult::Child => {
+            let code = body();
+            // SAFETY: _exit(2) only ends the process; no exit handler of the parent may run here.
+            unsafe { libc::_exit(i32::from(code)) }
+        }
+    }
+}
+
+/// struct clone_args of linux/sched.h as of kernel 5.7 (88 bytes).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Whether this process has one thread: `/proc/self/task` then has three links (`.`, `..`, it).
+/// Where /proc is missing the answer is no.
+fn single_threaded() -> bool {
+    nix::sys::stat::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink == 3)
+}
+
+impl Child {
+    /// The pidfd: readable (poll) when the process has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        use std::os::fd::AsFd;
+        self.pidfd.as_fd()
+    }
+
+    /// Send a signal; `ESRCH` when the process has ended and been waited for.
+    ///
+    /// # Errors
+    /// What pidfd_send_signal(2) says.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let null = std::ptr::null::<libc::siginfo_t>();
+        let fd = self.pidfd.as_raw_fd();
+        // SAFETY: a valid pidfd, a null siginfo (the kernel fills in kill(2)'s) and no flags.
+        check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, null, 0) })?;
+        Ok(())
+    }
+
+    /// Wait for the end of the process and take its status.
+    ///
+    /// # Errors
+    /// What waitid(2) says; `ECHILD` when it was waited for already.
+    pub fn wait(&self) -> Result<Exit> {
+        loop {
+            match nix::sys::wait::waitid(Id::PIDFd(self.pidfd()), WaitPidFlag::WEXITED) {
+                Err(Errno::EINTR) => {}
+                status => return status.map(|status| exit_of(status).unwrap_or(Exit::Code(255))),
+            }
+        }
+    }
+}
+
+fn exit_of(status: WaitStatus) -> Option<Exit> {
+    match status {
+        WaitStatus::Exited(_, code) => Some(Exit::Code(code as u8)),
+        WaitStatus::Signaled(_, signal, core) => Some(Exit::Signal(signal as i32, core)),
+        _ => None,
+    }
+}
+
+/// What [`reap`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaped {
+    /// A child ended.
+    Child(i32, Exit),
+    /// Children are left, none has ended.
+    Running,
+    /// No child is left.
+    Empty,
+}
+
+/// Take the status of any child that has ended, without waiting.
+///
+/// # Errors
+/// What waitpid(2) says.
+pub fn reap() -> Result<Reaped> {
+    let any = Pid::from_raw(-1);
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid int for the call to fill. nix's waitpid can't be used here:
+        // it fails on real-time signals that it has no name for.
+        let pid = unsafe { libc::waitpid(any.as_raw(), &raw mut status, libc::WNOHANG) };
+        match pid {
+            0 => return Ok(Reaped::Running),
+            pid if pid > 0 => {
+                let exit = if libc::WIFEXITED(status) {
+                    Exit::Code(libc::WEXITSTATUS(status) as u8)
+                } else {
+                    Exit::Signal(libc::WTERMSIG(status), libc::WCOREDUMP(status))
+                };
+                return Ok(Reaped::Child(pid, exit));
+            }
+            _ => match Errno::last() {
+                Errno::EINTR => {}
+                Errno::ECHILD => return Ok(Reaped::Empty),
+                errno => return Err(errno),
+            },
+        }
+    }
+}
+
+/// Send a signal to a process of this pid namespace; -1 means every one but this and pid 1.
+///
+/// # Errors
+/// What kill(2) says.
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    // SAFETY: kill(2) takes two integers and touches no memory of ours.
+    check(libc::c_long::from(unsafe { libc::kill(pid, signal) }))?;
+    Ok(())
+}
+
+/// Have the kernel send this signal when the parent ends (PR_SET_PDEATHSIG). Cleared by a change
+/// of credentials, so it is set again after one.
+///
+/// # Errors
+/// What prctl(2) says.
+pub fn die_with_parent() -> Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
+}
+
+/// Forbid other processes of the same user to trace this one or to read its memory, descriptors
+/// and executable through /proc (PR_SET_DUMPABLE 0).
+///
+/// # Errors
+/// What prctl(2) says.
+pub fn forbid_tracing() -> Result<()> {
+    nix::sys::prctl::set_dumpable(false)
+}
+
+/// Never gain privileges through exec again (PR_SET_NO_NEW_PRIVS), inherited and irrevocable.
+///
+/// # Errors
+/// What prctl(2) says.
+pub fn no_new_privileges() -> Result<()> {
+    nix::sys::prctl::set_no_new_privs()
+}
+
+/// Set the name shown by ps(1), at most 15 bytes.
+///
+/// # Errors
+/// What prctl(2) says.
+pub fn set_name(name: &CStr) -> Result<()> {
+    nix::sys::prctl::set_name(name)
+}
+
+/// Become the leader of a new session without a terminal.
+///
+/// # Errors
+/// What setsid(2) says.
+pub fn new_session() -> Result<()> {
+    nix::unistd::setsid().map(|_| ())
+}
+
+/// Mark every descriptor from 3 up close-on-exec, whoever left it open (kernel 5.11).
+///
+/// # Errors
+/// What close_range(2) says.
+pub fn close_all_on_exec() -> Result<()> {
+    close_range(3, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+/// Mark descriptors from `first` up close-on-exec, or close them.
+fn close_range(first: u32, flags: u32) -> Result<()> {
+    // SAFETY: close-on-exec changes no open descriptor's owner; closing is never asked for.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) })?;
+    Ok(())
+}
+
+/// Replace this process's program. Returns only on failure.
+///
+/// # Errors
+/// What execve(2) says.
+pub fn exec(path: &CStr, arguments: &[CString], environment: &[CString]) -> Result<Infallible> {
+    nix::unistd::execve(path, arguments, environment)
+}
+
+/// This process's number in its own pid namespace.
+pub fn pid() -> i32 {
+    nix::unistd::getpid().as_raw()
+}
+
+/// Replace standard input, output or error (0, 1, 2) by another descriptor.
+///
+/// # Errors
+/// `EBADF` for any other number, else what dup2(2) says.
+pub fn set_standard(number: RawFd, fd: BorrowedFd<'_>) -> Result<()> {
+    if !(0..=2).contains(&number) {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: 0, 1 and 2 have no owner in this process's types; replacing them is dup2's meaning.
+    check(libc::c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) }))?;
+    Ok(())
+}
