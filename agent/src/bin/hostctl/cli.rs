@@ -1,0 +1,245 @@
+//! The command line as types; help is their documentation.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Run programs on this host in the sandbox their manifest describes.
+///
+/// A manifest (app.toml) names a program, its ports, the paths it may read and write, and its
+/// limits. The program runs with that and nothing else.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0        success; with run, the program's own
+  1        with run, the program's own; with doctor, something needed is missing
+  2        the command line is wrong
+  65       the manifest or the host policy is wrong
+  66       a file that was named can't be read
+  69       this host can't do it
+  71       the kernel refused a step of the sandbox
+  77       the host policy, or --strict, does not allow it
+  126, 127 with run, the program can't be executed, or does not exist
+  128+N    with run, the program was ended by signal N
+
+Example:
+  hostctl run app.toml --port-offset 3";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an app in the foreground.
+    ///
+    /// Builds the sandbox that the manifest describes, starts the program in it, and stays until
+    /// it ends. Ctrl-C and SIGTERM ask the program to end, and end it by force after the grace
+    /// time. The exit code is the program's, or 128+N when signal N ended it.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArguments>),
+
+    /// Show what `run` would do, and do nothing.
+    ///
+    /// Prints the resolved plan: every value, with --origin where it comes from, with --steps the
+    /// ordered steps of the sandbox. Nothing is written.
+    #[command(after_help = "Example:\n  hostctl plan app.toml --set limits.memory=1G --origin")]
+    Plan(Box<PlanArguments>),
+
+    /// Check a manifest without a host.
+    ///
+    /// Reads the file with its overrides and reports everything that is wrong with it. Asks this
+    /// host for nothing, so it gives the same answer everywhere.
+    #[command(after_help = "Example:\n  hostctl check app.toml --profile production")]
+    Check(CheckArguments),
+
+    /// Print the JSON Schema of the manifest.
+    ///
+    /// For editors and generators: JSON Schema, draft 2020-12.
+    #[command(after_help = "Example:\n  hostctl schema > app.schema.json")]
+    Schema,
+
+    /// Write a manifest for the app in this directory.
+    ///
+    /// Looks for a Procfile, package.json, a Python web app, a Cargo package or a single
+    /// executable, and writes an app.toml of three to eight lines. Nothing is overwritten.
+    #[command(after_help = "Example:\n  hostctl init --name shop")]
+    Init(InitArguments),
+
+    /// Say what this host can do, and what each missing feature costs.
+    #[command(after_help = "Example:\n  hostctl doctor --json")]
+    Doctor(DoctorArguments),
+
+    /// Print completions for a shell.
+    #[command(after_help = "Example:\n  hostctl completions bash > /etc/bash_completion.d/hostctl")]
+    Completions {
+        /// The shell to complete for.
+        shell: clap_complete::Shell,
+    },
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  hostctl run app.toml --port-offset 3
+  hostctl run app.toml --set limits.memory=1G --profile dev
+  hostctl run --name site --port 8080 --read . -- python3 -m http.server 8080";
+
+/// What to read and what to put on top of it.
+#[derive(Debug, Args)]
+pub struct ManifestArguments {
+    /// The manifest; or a directory with an app.toml in it.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// Put a [profile.NAME] of the manifest on top of it.
+    #[arg(long, value_name = "NAME", help_heading = "Overrides")]
+    pub profile: Option<String>,
+
+    /// Set one value, typed as the manifest would: --set limits.memory=1G.
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Overrides")]
+    pub set: Vec<String>,
+
+    /// Take a key away: --unset hooks.digest.
+    #[arg(long, value_name = "KEY", help_heading = "Overrides")]
+    pub unset: Vec<String>,
+
+    /// Add N to every port of the app, and +N to its name and data directories.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true,
+        help_heading = "Overrides"
+    )]
+    pub port_offset: u16,
+}
+
+/// A manifest typed as flags.
+#[derive(Debug, Default, Args)]
+pub struct FlagArguments {
+    /// Name of the app, when there is no file.
+    #[arg(long, value_name = "NAME", help_heading = "Instead of a file")]
+    pub name: Option<String>,
+
+    /// Main port: $PORT.
+    #[arg(long, value_name = "PORT", help_heading = "Instead of a file")]
+    pub port: Option<u16>,
+
+    /// Grant a path for reading and executing.
+    #[arg(long, value_name = "PATH", help_heading = "Instead of a file")]
+    pub read: Vec<String>,
+
+    /// Grant a path for writing; data:PATH for a managed directory.
+    #[arg(long, value_name = "PATH", help_heading = "Instead of a file")]
+    pub write: Vec<String>,
+
+    /// Grant a destination: 10.0.0.0/8:5432, example.com:443, or *.
+    #[arg(long, value_name = "DESTINATION", help_heading = "Instead of a file")]
+    pub connect: Vec<String>,
+
+    /// Host files in view: system or none.
+    #[arg(long, value_name = "BASE", help_heading = "Instead of a file")]
+    pub base: Option<String>,
+
+    /// Network stack: host or none.
+    #[arg(long, value_name = "NETWORK", help_heading = "Instead of a file")]
+    pub network: Option<String>,
+
+    /// Set an environment variable.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Instead of a file")]
+    pub env: Vec<String>,
+
+    /// Limit memory: 512M.
+    #[arg(long, value_name = "SIZE", help_heading = "Instead of a file")]
+    pub memory: Option<String>,
+
+    /// Write the manifest that these flags mean, and run it.
+    #[arg(long, value_name = "FILE", help_heading = "Instead of a file")]
+    pub save: Option<PathBuf>,
+
+    /// The program and its arguments, after --.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// How the host is to be treated.
+#[derive(Debug, Args)]
+pub struct HostArguments {
+    /// The service to run, when the app has several.
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+
+    /// Refuse to run when anything can't be enforced here.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Time between the request to stop and the end by force.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub grace: String,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub manifest: ManifestArguments,
+    #[command(flatten)]
+    pub flags: FlagArguments,
+    #[command(flatten)]
+    pub host: HostArguments,
+    /// Leave Ctrl-C to the program, as a shell or debugger wants it.
+    #[arg(long, short)]
+    pub interactive: bool,
+    /// Say nothing but errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    #[command(flatten)]
+    pub manifest: ManifestArguments,
+    #[command(flatten)]
+    pub flags: FlagArguments,
+    #[command(flatten)]
+    pub host: HostArguments,
+    /// Show where each value comes from.
+    #[arg(long)]
+    pub origin: bool,
+    /// Show the steps of the sandbox in order.
+    #[arg(long)]
+    pub steps: bool,
+    /// Print JSON: values, origins, steps and what is not enforced.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    #[command(flatten)]
+    pub manifest: ManifestArguments,
+    /// Print what is wrong as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// Directory of the app.
+    #[arg(value_name = "DIRECTORY", default_value = ".")]
+    pub directory: PathBuf,
+    /// Name of the app; by default the directory's.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print the manifest instead of writing it.
+    #[arg(long)]
+    pub print: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,134 @@
+//! From arguments to a plan: what `run`, `plan` and `check` share.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent::plan::{HostFacts, Plan, Settings, facts, resolve};
+use agent::source::{self, Loaded, Overrides};
+use agent::uids;
+use manifest_spec::quantity::Span;
+use manifest_spec::{Diagnostics, Document};
+
+use crate::cli::{FlagArguments, HostArguments, ManifestArguments};
+use crate::error::Error;
+
+/// Prefix of variables that override values.
+const VARIABLES: &str = "HOSTCTL_SET_";
+
+/// A manifest's text and where it lies.
+#[derive(Debug)]
+pub struct Text {
+    /// As messages name it.
+    pub name: String,
+    /// TOML.
+    pub text: String,
+    /// Where its relative paths start, absolute.
+    pub folder: PathBuf,
+}
+
+/// A plan and what led to it.
+#[derive(Debug)]
+pub struct Planned {
+    pub loaded: Loaded,
+    pub plan: Plan,
+    pub facts: HostFacts,
+}
+
+/// The manifest file the arguments name.
+pub fn file(manifest: &ManifestArguments) -> Result<Text, Error> {
+    let Some(path) = &manifest.file else {
+        let hint =
+            "name one, as in `hostctl run app.toml`, or type one as flags: --name … -- COMMAND";
+        return Err(Error::Usage("there is no manifest".into(), hint.into()));
+    };
+    let path = if path.is_dir() { path.join("app.toml") } else { path.clone() };
+    let text = source::read(&path)?;
+    let folder = absolute(path.parent().unwrap_or(Path::new("")))?;
+    Ok(Text { name: path.display().to_string(), text, folder })
+}
+
+/// The manifest that the flags spell, or the file.
+pub fn text(manifest: &ManifestArguments, flags: &FlagArguments) -> Result<Text, Error> {
+    let typed = super::run::flags::used(flags);
+    match (&manifest.file, typed) {
+        (Some(file), Some(flag)) => {
+            let message =
+                format!("{flag} describes an app without a file, but {} is one", file.display());
+            Err(Error::Usage(message, "use --set KEY=VALUE to change a value of the file".into()))
+        }
+        (None, Some(_)) => {
+            let text = super::run::flags::manifest(flags)?;
+            Ok(Text { name: "command line".into(), text, folder: absolute(Path::new(""))? })
+        }
+        (_, None) => file(manifest),
+    }
+}
+
+/// The manifest with everything on top of it.
+pub fn load(
+    text: &Text,
+    manifest: &ManifestArguments,
+    drop_in: impl FnOnce(&str) -> PathBuf,
+) -> Result<Loaded, Error> {
+    let overrides = Overrides {
+        profile: manifest.profile.clone(),
+        variables: facts::variables(VARIABLES),
+        unset: manifest.unset.clone(),
+        set: manifest.set.clone(),
+        port_offset: manifest.port_offset,
+    };
+    Ok(source::load(&text.name, &text.text, drop_in, &overrides)?)
+}
+
+/// The plan for the arguments on this host. Writes nothing.
+pub fn plan(
+    text: &Text,
+    manifest: &ManifestArguments,
+    host: &HostArguments,
+) -> Result<Planned, Error> {
+    let facts = HostFacts::probe()?;
+    let loaded = load(text, manifest, |app| facts.directories.drop_in(app))?;
+    let policy = source::policy(&facts.directories.policy())?;
+    let app = loaded.manifest.name.as_str();
+    let uid = uids::find(&facts.directories.uids(), policy.uids, app).filter(|_| facts.is_root());
+    let settings = Settings {
+        folder: text.folder.clone(),
+        service: host.service.clone(),
+        uid,
+        term: facts::variable("TERM").filter(|_| is_terminal()),
+        grace: grace(&host.grace)?,
+    };
+    let plan = resolve(&loaded.manifest, &facts, &policy, &settings)
+        .map_err(|errors| Error::Plan(placed(errors, &loaded.document)))?;
+    Ok(Planned { loaded, plan, facts })
+}
+
+/// Diagnostics of the resolver with the places of their keys.
+fn placed(errors: Diagnostics, document: &Document) -> Diagnostics {
+    let place = |error: manifest_spec::Diagnostic| match document.nearest_origin(&error.key) {
+        Some(origin) => error.clone().at(origin.clone()),
+        None => error,
+    };
+    let all = errors.into_iter().map(place).collect();
+    Diagnostics::new(all).unwrap_or_else(|| unreachable!("diagnostics are never empty"))
+}
+
+fn grace(text: &str) -> Result<Duration, Error> {
+    Span::parse(text).map(|span| span.0).map_err(|error| {
+        Error::Usage(
+            format!("--grace {text}: {error}"),
+            "write a duration such as 10s or 1m".into(),
+        )
+    })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    let here = std::env::current_dir().map_err(|error| Error::Write(".".into(), error))?;
+    let joined = here.join(path);
+    // The kernel's view, so that a folder reached through a link is granted under its own name.
+    std::fs::canonicalize(&joined).map_err(|error| Error::Write(joined, error))
+}
+
+fn is_terminal() -> bool {
+    host_sys::file::standard().into_iter().any(host_sys::terminal::is_terminal)
+}

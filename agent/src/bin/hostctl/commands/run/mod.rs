@@ -1,0 +1,139 @@
+//! `hostctl run`.
+
+pub mod flags;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use agent::plan::{Identity, Plan};
+use agent::run::{Finished, RunError};
+use agent::sandbox::seccomp;
+use agent::supervise::Notice;
+use agent::uids;
+use host_sys::process::Exit;
+use host_sys::signal;
+
+use super::load::{self, Planned};
+use crate::cli::RunArguments;
+use crate::error::Error;
+use crate::ui::Ui;
+
+pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
+    let text = load::text(&arguments.manifest, &arguments.flags)?;
+    let Planned { loaded, mut plan, facts } =
+        load::plan(&text, &arguments.manifest, &arguments.host)?;
+    let broken: Vec<_> = plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
+    if arguments.host.strict && !broken.is_empty() {
+        return Err(Error::Strict(broken));
+    }
+    if let Some(path) = &arguments.flags.save {
+        flags::save(path, &text.text)?;
+        ui.say(&format!("wrote {}", path.display()));
+    }
+    if plan.identity == (Identity::Own { uid: None }) {
+        plan.identity = Identity::Own { uid: Some(claim(&plan, &facts)?) };
+    }
+    let shown = !arguments.quiet;
+    if shown {
+        announce(&plan, ui);
+    }
+    let mut notify = |notice| {
+        if shown {
+            ui.say(&told(notice, &plan));
+        }
+    };
+    let finished = agent::run::run(&plan, &facts, arguments.interactive, now, &mut notify)
+        .map_err(|error| {
+            let place = place(&error, &plan)
+                .and_then(|key| loaded.document.nearest_origin(&key).map(ToString::to_string));
+            Error::Run(error, place)
+        })?;
+    conclude(&finished, &plan, ui);
+    Ok(ExitCode::from(exit_code(finished.outcome.exit)))
+}
+
+fn claim(plan: &Plan, facts: &agent::plan::HostFacts) -> Result<u32, Error> {
+    let policy = agent::source::policy(&facts.directories.policy())?;
+    let users = || std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    uids::claim(&facts.directories.uids(), policy.uids, &plan.app, users).map_err(Error::Uid)
+}
+
+/// What does not hold here, in one line each, and where the app answers.
+fn announce(plan: &Plan, ui: &Ui) {
+    for one in &plan.unenforced {
+        ui.say(&format!("{}: not enforced: {}: {}", plan.app, one.what, one.why));
+    }
+    if let Some(port) = plan.ports.iter().find(|port| port.name.is_none()) {
+        ui.say(&format!("{} on port {}: http://127.0.0.1:{}/", plan.app, port.port, port.port));
+    }
+}
+
+fn told(notice: Notice, plan: &Plan) -> String {
+    let app = &plan.app;
+    match notice {
+        Notice::Stopping(number, grace) => {
+            let signal = if number == 0 { "SIGINT".to_owned() } else { signal::name(number) };
+            format!(
+                "{app}: {signal} sent, waiting up to {} s; Ctrl-C again ends it at once",
+                grace.as_secs()
+            )
+        }
+        Notice::Leftovers => {
+            format!("{app}: the program has ended; waiting for processes it left behind")
+        }
+        Notice::Killing => format!("{app}: ended by force"),
+    }
+}
+
+/// The manifest key behind a failure.
+fn place(error: &RunError, plan: &Plan) -> Option<String> {
+    match error {
+        RunError::Step { key, .. } if key == "run" => Some(format!("{}run", plan.key_prefix)),
+        RunError::Step { key, .. } if !key.is_empty() => Some(key.clone()),
+        RunError::Data(data) => Some(data.key.clone()),
+        _ => None,
+    }
+}
+
+fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
+    for (path, lost) in &finished.losses {
+        ui.say(&format!("{}: {lost} log records could not be written", path.display()));
+    }
+    let outcome = &finished.outcome;
+    if let (Exit::Signal(number, _), Some(call)) = (outcome.exit, outcome.denied)
+        && number == signal::number::SYS
+    {
+        ui.say(&denied(call, plan));
+    } else if let Exit::Signal(number, core) = outcome.exit
+        && !outcome.stopped
+        && !outcome.killed
+    {
+        let core = if core { ", core dumped" } else { "" };
+        ui.say(&format!("{} ended by {}{core}", plan.app, signal::name(number)));
+    }
+}
+
+/// Which call was refused, and the setting that would allow it.
+fn denied(call: i32, plan: &Plan) -> String {
+    let name = u32::try_from(call).ok().and_then(seccomp::name_of);
+    let Some(name) = name else {
+        return format!(
+            "{} was ended for system call number {call}, which is not allowed",
+            plan.app
+        );
+    };
+    format!("{} was ended for calling {name}(2): {}", plan.app, seccomp::remedy(name).advice(name))
+}
+
+/// The program's own code, or 128+N as shells count signals.
+fn exit_code(exit: Exit) -> u8 {
+    match exit {
+        Exit::Code(code) => code,
+        Exit::Signal(number, _) => 128_u8.saturating_add(u8::try_from(number).unwrap_or(127)),
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // the edge where the clock is read
+fn now() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}

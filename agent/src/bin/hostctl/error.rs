@@ -1,0 +1,235 @@
+//! The one boundary where failures become exit codes, sentences and hints.
+//!
+//! Invariant: exit codes are decided here and nowhere else (sysexits.h's numbers where one fits,
+//! the shell's 126 and 127), and they never change their meaning.
+
+use std::path::PathBuf;
+
+use agent::plan::Unenforced;
+use agent::plan::directories::DirectoryError;
+use agent::run::RunError;
+use agent::source::SourceError;
+use agent::uids::UidError;
+use host_sys::Errno;
+use manifest_spec::{Diagnostic, Diagnostics};
+
+/// The command line is wrong in a way that clap can't see.
+const USAGE: u8 = 2;
+/// EX_DATAERR.
+const DATA: u8 = 65;
+/// EX_NOINPUT.
+const NO_INPUT: u8 = 66;
+/// EX_UNAVAILABLE.
+const UNAVAILABLE: u8 = 69;
+/// EX_OSERR.
+const SYSTEM: u8 = 71;
+/// EX_CANTCREAT.
+const CANT_CREATE: u8 = 73;
+/// EX_NOPERM.
+const NOT_PERMITTED: u8 = 77;
+/// The shell's: found, but can't be executed.
+const NOT_EXECUTABLE: u8 = 126;
+/// The shell's: not found.
+const NOT_FOUND: u8 = 127;
+
+/// Everything that ends a command early.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line: what is wrong and what to type instead.
+    Usage(String, String),
+    /// Reading the manifest, a drop-in or the host policy.
+    Source(SourceError),
+    /// Resolving it against this host.
+    Plan(Diagnostics),
+    /// Promises that --strict wants kept.
+    Strict(Vec<Unenforced>),
+    /// Where hostctl keeps its files.
+    Directories(DirectoryError),
+    /// The app's uid.
+    Uid(UidError),
+    /// Running: the failure, and where in the manifest the object was named.
+    Run(RunError, Option<String>),
+    /// A file that can't be written.
+    Write(PathBuf, std::io::Error),
+    /// A call of hostctl itself.
+    Kernel(Errno),
+}
+
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        Error::Kernel(errno)
+    }
+}
+
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        Error::Source(error)
+    }
+}
+
+impl From<DirectoryError> for Error {
+    fn from(error: DirectoryError) -> Self {
+        Error::Directories(error)
+    }
+}
+
+/// What is printed: a sentence, more lines if needed, a hint if there is one.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Told {
+    fn new(message: impl Into<String>) -> Self {
+        Told { message: message.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl Error {
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(..) => USAGE,
+            Error::Source(SourceError::Read(..)) => NO_INPUT,
+            Error::Source(_) | Error::Plan(_) => DATA,
+            Error::Strict(_) => NOT_PERMITTED,
+            Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
+            Error::Write(..) => CANT_CREATE,
+            Error::Kernel(_) => SYSTEM,
+            Error::Run(error, _) => run_code(error),
+        }
+    }
+
+    /// What to say.
+    pub fn told(&self) -> Told {
+        match self {
+            Error::Usage(message, hint) => Told::new(message).hint(hint),
+            Error::Source(error) => source(error),
+            Error::Plan(diagnostics) => Told::new(diagnostics.to_string()),
+            Error::Strict(list) => strict(list),
+            Error::Directories(error) => Told::new(error.to_string())
+                .hint("set HOSTCTL_STATE_DIR, HOSTCTL_RUN_DIR and HOSTCTL_CONFIG_DIR, or HOME"),
+            Error::Uid(error) => Told::new(error.to_string()).hint(match error {
+                UidError::Store(_) => "see HOSTCTL_STATE_DIR for keeping state elsewhere",
+                _ => "give hostctl another range with [uids] in policy.toml",
+            }),
+            Error::Run(error, place) => run(error, place.as_deref()),
+            Error::Write(path, error) => {
+                Told::new(format!("{}: {}", path.display(), reason(error)))
+            }
+            Error::Kernel(errno) => Told::new(format!("the kernel refused a call: {errno}")),
+        }
+    }
+}
+
+fn source(error: &SourceError) -> Told {
+    match error {
+        SourceError::Read(path, error) => {
+            Told::new(format!("{}: {}", path.display(), reason(error)))
+        }
+        SourceError::TooLarge(path) => {
+            let limit = manifest_spec::limits::FILE_BYTES >> 20;
+            Told::new(format!("{}: larger than {limit} MiB", path.display()))
+                .hint("a manifest is a few lines; is this the right file?")
+        }
+        SourceError::NotText(path, byte) => {
+            Told::new(format!("{}: not UTF-8 from byte {byte} on", path.display()))
+                .hint("is this a program instead of a manifest? programs come after --")
+        }
+        SourceError::Invalid(diagnostics) => Told::new(diagnostics.to_string()),
+    }
+}
+
+fn strict(list: &[Unenforced]) -> Told {
+    let lines: Vec<_> = list.iter().map(|one| format!("  {}: {}", one.what, one.why)).collect();
+    Told::new(format!("--strict: this can't be enforced here:\n{}", lines.join("\n")))
+        .hint("leave out --strict to run all the same")
+}
+
+fn run_code(error: &RunError) -> u8 {
+    match error {
+        RunError::Step { key, failure, .. } if key == "run" => match failure.errno {
+            Some(Errno::ENOENT) => NOT_FOUND,
+            _ => NOT_EXECUTABLE,
+        },
+        // A path that the manifest names is the manifest's mistake.
+        RunError::Step { key, .. } if !key.is_empty() => DATA,
+        RunError::OldKernel(_) => UNAVAILABLE,
+        RunError::Data(_) | RunError::Log(_) => CANT_CREATE,
+        RunError::StreamIsDirectory(_) => USAGE,
+        RunError::Stopped => 130,
+        _ => SYSTEM,
+    }
+}
+
+fn run(error: &RunError, place: Option<&str>) -> Told {
+    match error {
+        RunError::OldKernel((major, minor)) => Told::new(format!(
+            "kernel {major}.{minor} is too old: the sandbox needs mount_setattr(2) of 5.12"
+        ))
+        .hint("hostctl supports kernels from 5.15 on"),
+        RunError::StreamIsDirectory(number) => {
+            let name = ["standard input", "standard output", "standard error"];
+            let name = name.get(*number as usize).unwrap_or(&"a stream");
+            Told::new(format!(
+                "{name} is a directory, through which a program could leave the sandbox"
+            ))
+        }
+        RunError::Data(data) => Told::new(format!("{}: {}", data.key, data.error)),
+        RunError::Log(log) => {
+            Told::new(format!("logs.sinks: {}: {}", log.path.display(), reason(&log.error)))
+        }
+        RunError::Spawn(step, errno) => spawn(step, *errno),
+        RunError::Step { number, name, key, failure } => {
+            let cause = match (&failure.errno, failure.detail.as_str()) {
+                (Some(errno), "") => errno.to_string(),
+                (Some(errno), detail) => format!("{detail} ({errno:?})"),
+                (None, detail) => detail.to_owned(),
+            };
+            let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+            let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
+            Told::new(format!("{place}{key}{cause}\n  in step {number} \"{name}\""))
+        }
+        RunError::Stopped => Told::new("stopped before the program started"),
+        RunError::Lost => {
+            Told::new("the sandbox was ended from outside: its first process was killed")
+        }
+        RunError::Kernel(errno) => Told::new(format!("watching the program failed: {errno}")),
+    }
+}
+
+fn spawn(step: &str, errno: Errno) -> Told {
+    let told = Told::new(format!("step 1 \"{step}\": {errno}"));
+    match errno {
+        Errno::EPERM => {
+            told.hint("user namespaces may be switched off here; `hostctl doctor` tells")
+        }
+        Errno::ENOSPC | Errno::EUSERS => {
+            told.hint("this user has as many namespaces as allowed; see /proc/sys/user/")
+        }
+        _ => told,
+    }
+}
+
+/// An I/O error as people say it.
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A single mistake in a manifest.
+impl From<Diagnostic> for Error {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Error::Plan(diagnostic.into())
+    }
+}

@@ -1,0 +1,73 @@
+//! The only place that prints.
+//!
+//! Invariant: text of others (paths, names, messages) loses its control characters before it
+//! reaches a terminal; colour only on a terminal and without NO_COLOR; a reader that went away
+//! (`| head`) ends a command quietly.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+
+use crate::error::Error;
+
+/// Where things are printed.
+#[derive(Debug)]
+pub struct Ui {
+    colour: bool,
+}
+
+impl Ui {
+    pub fn new() -> Self {
+        let plain = agent::plan::facts::variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Ui { colour: std::io::stderr().is_terminal() && !plain }
+    }
+
+    /// The answer of a command.
+    pub fn answer(&self, text: &str) -> Result<(), Error> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Error::Write("standard output".into(), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Something hostctl says about what it does.
+    pub fn say(&self, text: &str) {
+        self.line(&self.paint("2", "hostctl:"), text);
+    }
+
+    /// A failure.
+    pub fn error(&self, error: &Error) {
+        let told = error.told();
+        self.line(&self.paint("1;31", "hostctl:"), &told.message);
+        if let Some(hint) = told.hint {
+            self.line(&self.paint("36", "  hint:"), &hint);
+        }
+    }
+
+    fn line(&self, start: &str, text: &str) {
+        // A terminal in raw mode needs the return; every other reader takes it as a blank.
+        let end = if self.colour { "\r\n" } else { "\n" };
+        let text = clean(text.trim_end()).replace('\n', end);
+        // Nobody is left to tell when standard error is gone.
+        let _ = write!(std::io::stderr(), "{start} {text}{end}");
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Text without control characters: a name must not be able to drive the terminal.
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || !c.is_control() {
+            clean.push(c);
+        } else {
+            let _ = write!(clean, "{}", c.escape_default());
+        }
+    }
+    clean
+}

@@ -1,0 +1,40 @@
+//! hostctl's agent: runs a program in the sandbox that its manifest describes.
+//!
+//! One value per stage, one module per stage; [`run`] shows their order.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`source`] | manifests, drop-ins, variables, flags: their order |
+//! | [`plan`] | every default; what will be given |
+//! | [`uids`] | which uid belongs to which app |
+//! | [`data`] | managed directories |
+//! | [`sandbox`] | steps, and doing them |
+//! | [`supervise`] | a started sandbox, to its end |
+//! | [`logs`] | output as records |
+//! | [`store`] | directories of ours |
+//!
+//! # Files on disk
+//!
+//! | path | writer | reader | lifetime |
+//! | --- | --- | --- | --- |
+//! | `STATE/uids/UID -> APP` | [`uids`] | [`uids`] | for ever: a uid is never given twice |
+//! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
+//! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
+//! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |
+//! | files named by `logs.sinks` | [`logs`] | anyone | the operator's |
+//!
+//! STATE is `/var/lib/hostctl`, CONFIG `/etc/hostctl` ([`plan::Directories`]); nothing is kept in
+//! RUN (`/run/hostctl`) yet. Everything else a run makes lives in namespaces of its own and is gone
+//! with them, whatever ends hostctl.
+
+#![forbid(unsafe_code)]
+
+pub mod data;
+pub mod logs;
+pub mod plan;
+pub mod run;
+pub mod sandbox;
+pub mod source;
+pub mod store;
+pub mod supervise;
+pub mod uids;

@@ -1,0 +1,135 @@
+//! What this host is and can do: the only questions the agent asks of it while planning.
+//!
+//! Invariant: probing changes nothing. The answers are plain values, so plans are tested with
+//! made-up hosts. Never decides anything.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::directories::{Directories, DirectoryError};
+
+/// Names at the root of the file system that are links into /usr on a merged host.
+const ROOT_ENTRIES: [&str; 7] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "libo32"];
+
+/// One host, as far as plans depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostFacts {
+    /// Kernel release, major and minor.
+    pub kernel: (u32, u32),
+    /// Effective uid of the caller.
+    pub uid: u32,
+    /// Effective gid of the caller.
+    pub gid: u32,
+    /// Home directory of the caller.
+    pub home: Option<PathBuf>,
+    /// Landlock ABI, 0 without Landlock.
+    pub landlock: u32,
+    /// Whether denied system calls can be named (seccomp user notification).
+    pub notify: bool,
+    /// Whether the mount API of kernel 5.12 is there.
+    pub mount_api: bool,
+    /// cgroup v2 controllers that the root of the unified hierarchy offers.
+    pub controllers: Vec<String>,
+    /// `/bin` and its kin.
+    pub root_entries: Vec<(String, RootEntry)>,
+    /// Hard limit of open files of the caller.
+    pub files_limit: u64,
+    /// Uid ranges of subordinate ids: owner, first, count (subuid(5), subgid(5)).
+    pub subordinate: Vec<(String, u64, u64)>,
+    /// Where hostctl keeps its files.
+    pub directories: Directories,
+}
+
+/// What `/bin`, `/lib` and so on are on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RootEntry {
+    /// A symbolic link with this target.
+    Link(PathBuf),
+    /// A directory.
+    Directory,
+}
+
+impl HostFacts {
+    /// Ask the host.
+    ///
+    /// # Errors
+    /// When the directories are unknown.
+    pub fn probe() -> Result<Self, DirectoryError> {
+        let (uid, gid) = host_sys::creds::effective();
+        let files = host_sys::limit::get(host_sys::limit::Limit::Files);
+        Ok(HostFacts {
+            kernel: kernel(),
+            uid,
+            gid,
+            home: variable("HOME").map(PathBuf::from),
+            landlock: host_sys::landlock::abi(),
+            notify: host_sys::seccomp::can_notify(),
+            mount_api: host_sys::mount::supported(),
+            controllers: controllers(),
+            root_entries: ROOT_ENTRIES.iter().filter_map(|name| root_entry(name)).collect(),
+            files_limit: files.map_or(1024, |(_, hard)| hard),
+            subordinate: if uid == 0 { subordinate() } else { Vec::new() },
+            directories: Directories::from_environment(uid == 0, variable)?,
+        })
+    }
+
+    /// Whether the caller is root.
+    pub fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+}
+
+/// An environment variable that is valid UTF-8.
+#[allow(clippy::disallowed_methods)] // this is the one place
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Every environment variable that begins with `prefix`, sorted by name.
+pub fn variables(prefix: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect();
+    found.sort();
+    found
+}
+
+/// `6.18` from the release string of uname(2), as /proc has it; (0, 0) where it can't be read.
+fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().ok());
+    (parts.next().flatten().unwrap_or(0), parts.next().flatten().unwrap_or(0))
+}
+
+fn controllers() -> Vec<String> {
+    ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.controllers"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .map(|text| text.split_whitespace().map(str::to_owned).collect())
+        .unwrap_or_default()
+}
+
+fn root_entry(name: &str) -> Option<(String, RootEntry)> {
+    let path = Path::new("/").join(name);
+    match std::fs::read_link(&path) {
+        Ok(target) => Some((name.to_owned(), RootEntry::Link(target))),
+        Err(_) => path.is_dir().then(|| (name.to_owned(), RootEntry::Directory)),
+    }
+}
+
+/// The lines of subuid(5) and subgid(5) that parse; others mean nothing to the kernel either.
+fn subordinate() -> Vec<(String, u64, u64)> {
+    ["/etc/subuid", "/etc/subgid"]
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .flat_map(|text| text.lines().filter_map(subordinate_line).collect::<Vec<_>>())
+        .collect()
+}
+
+fn subordinate_line(line: &str) -> Option<(String, u64, u64)> {
+    let mut fields = line.split(':');
+    Some((fields.next()?.into(), fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}

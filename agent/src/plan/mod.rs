@@ -1,0 +1,197 @@
+//! The plan: everything one instance will be given, decided, before anything is touched.
+//!
+//! Owns the value between the manifest and the sandbox. Invariant: a [`Plan`] is complete (no
+//! `Option` in it means "default"), and the same manifest, facts, policy and settings give the same
+//! plan. Never writes; asks the host only through [`facts`].
+
+pub mod directories;
+pub mod explain;
+pub mod facts;
+mod grants;
+pub mod resolve;
+mod unenforced;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use manifest_spec::manifest::{Base, Network, Protocol};
+use serde::Serialize;
+
+pub use directories::Directories;
+pub use facts::HostFacts;
+pub use resolve::{Settings, resolve};
+
+/// One instance of one service, resolved against a host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// App name, offset included (`hello+3`).
+    pub app: String,
+    /// Service name.
+    pub service: String,
+    /// Instance number, from 1.
+    pub instance: u32,
+    /// Prefix of this service's keys in the manifest: empty, or `services.web.`.
+    pub key_prefix: String,
+    /// Who the program runs as.
+    pub identity: Identity,
+    /// Working directory.
+    pub dir: PathBuf,
+    /// The program and its arguments, variables expanded.
+    pub run: Vec<String>,
+    /// The whole environment, in order.
+    pub env: Vec<(String, String)>,
+    /// Ports handed to the program, the main one first.
+    pub ports: Vec<PlannedPort>,
+    /// Host files in view.
+    pub base: Base,
+    /// Granted paths, parents before children.
+    pub grants: Vec<Grant>,
+    /// Network stack.
+    pub network: Network,
+    /// Whether the host's resolver comes along (a destination is a name).
+    pub resolver: bool,
+    /// Interfaces named, `None` if none are named.
+    pub interfaces: Option<Vec<String>>,
+    /// Destinations, as written.
+    pub connect: Vec<String>,
+    /// Services it may connect to.
+    pub needs: Vec<Need>,
+    /// Capabilities by kernel name.
+    pub capabilities: Vec<String>,
+    /// System calls beyond the default filter.
+    pub syscalls: Vec<String>,
+    /// What the program may use up.
+    pub limits: PlannedLimits,
+    /// Files that output is recorded in.
+    pub log_files: Vec<PathBuf>,
+    /// Time between the request to stop and the end by force.
+    pub grace: Duration,
+    /// Promises this host, mode or version does not keep; shown before the program starts.
+    pub unenforced: Vec<Unenforced>,
+}
+
+/// Who the program runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Identity {
+    /// A uid (and equal gid) that belongs to this app alone.
+    Own {
+        /// The uid; `None` when planning for an app that never ran: it is chosen at the first run.
+        uid: Option<u32>,
+    },
+    /// The caller, in a user namespace: no root was there to give the app a uid of its own.
+    Caller {
+        /// The caller's uid.
+        uid: u32,
+        /// The caller's gid.
+        gid: u32,
+    },
+    /// uid 0; the manifest and the host policy both said so.
+    Root,
+}
+
+impl Identity {
+    /// uid and gid inside the sandbox. An own uid not yet chosen is shown as 0 by no one: planning
+    /// prints it in words, and running chooses it first.
+    pub fn ids(self) -> (u32, u32) {
+        match self {
+            Identity::Own { uid } => (uid.unwrap_or(u32::MAX - 1), uid.unwrap_or(u32::MAX - 1)),
+            Identity::Caller { uid, gid } => (uid, gid),
+            Identity::Root => (0, 0),
+        }
+    }
+
+    /// Whether the sandbox is built in a user namespace, without root.
+    pub fn is_rootless(self) -> bool {
+        matches!(self, Identity::Caller { .. })
+    }
+}
+
+/// A port with its offset applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedPort {
+    /// `None` for the main port.
+    pub name: Option<String>,
+    /// What the program listens on and the host sees.
+    pub port: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// The only interface it may be reached through.
+    pub interface: Option<String>,
+    /// Key in the manifest.
+    pub key: String,
+}
+
+/// A service of the same app that may be connected to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Need {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub host: String,
+    /// Its main port, if it has one.
+    pub port: Option<u16>,
+}
+
+/// A path the program gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Grant {
+    /// Where the program sees it.
+    pub path: PathBuf,
+    /// Where it is on the host: the same path, but for managed directories.
+    pub source: PathBuf,
+    /// What may be done with it.
+    pub kind: GrantKind,
+    /// Whether programs in it may be executed.
+    pub exec: bool,
+    /// Key in the manifest, `access.read[0]`; the key of the list for a default.
+    pub key: String,
+}
+
+/// What may be done with a granted path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrantKind {
+    /// Look, do not touch.
+    Read,
+    /// Write.
+    Write,
+    /// Write; a directory that hostctl makes and keeps.
+    Managed,
+}
+
+/// What a program may use up; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct PlannedLimits {
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Percent of one core.
+    pub cpu: Option<u32>,
+    /// Processes and threads.
+    pub processes: Option<u32>,
+    /// Descriptors of one process; always limited.
+    pub files: u32,
+}
+
+/// A promise that is not kept here, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unenforced {
+    /// What the manifest says or a reader would expect.
+    pub what: String,
+    /// Why it does not hold.
+    pub why: String,
+    /// Whether `--strict` refuses to run because of it.
+    pub strict: bool,
+}
+
+impl Plan {
+    /// `app.service.instance`, the name a person sees in messages.
+    pub fn instance_name(&self) -> String {
+        format!("{}.{}.{}", self.app, self.service, self.instance)
+    }
+
+    /// The first managed directory as the program sees it.
+    pub fn data_dir(&self) -> Option<&PathBuf> {
+        self.grants.iter().find(|grant| grant.kind == GrantKind::Managed).map(|grant| &grant.path)
+    }
+}

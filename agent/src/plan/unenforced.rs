@@ -1,0 +1,126 @@
+//! What this version, this host or this mode does not do: refused, or named before the start.
+//!
+//! Invariant: nothing a manifest says is ignored in silence. Every key is either in force, in the
+//! list of [`unenforced`] promises, or refused by [`unsupported`].
+
+use manifest_spec::Diagnostic;
+use manifest_spec::manifest::{Manifest, Network, Service, SinkTarget};
+
+use super::{HostFacts, Plan, Unenforced};
+
+/// Keys that this version can't honour and that would mislead if they were left aside.
+pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut refuse = |key: String, what: &str, hint: String| {
+        let message = format!("{what} in this version");
+        found.push(Diagnostic::new(key, message).with_hint(hint));
+    };
+    for hook in &manifest.hooks {
+        let key = format!("hooks.{}", hook.name);
+        refuse(key.clone(), "hooks can't be run", format!("leave it out with --unset {key}"));
+    }
+    for (index, sink) in manifest.logs.sinks.iter().enumerate() {
+        if !matches!(sink.to, SinkTarget::File(_)) || sink.when.is_some() {
+            let what = "only sinks of the form \"file:PATH\", without a filter, can be written";
+            refuse(
+                format!("logs.sinks[{index}]"),
+                what,
+                "leave it out with --unset logs.sinks".into(),
+            );
+        }
+    }
+    if service.access.network == Some(Network::Private) {
+        let key = format!("{prefix}access.network");
+        let hint = "write network = \"host\" or \"none\", or --set access.network=host".to_owned();
+        refuse(key, "a private network can't be built", hint);
+    }
+    for port in &service.ports {
+        let key = port_key(prefix, port.name.as_ref().map(|name| name.as_str()));
+        if port.activate {
+            refuse(key, "a bound socket can't be handed over", "leave out activate".into());
+        } else if port.fixed && manifest.port_offset != 0 {
+            let what = "the bind of a fixed port can't be moved by --port-offset";
+            refuse(key, what, "run it without --port-offset".into());
+        }
+    }
+    if service.count.is_some_and(|count| count > 1) {
+        let what = "only one instance runs in the foreground";
+        refuse(format!("{prefix}count"), what, format!("add --set {prefix}count=1"));
+    }
+    if service.idle.is_some() {
+        let key = format!("{prefix}idle");
+        refuse(
+            key.clone(),
+            "scaling to zero is not done",
+            format!("leave it out with --unset {key}"),
+        );
+    }
+    found
+}
+
+/// The key of a port in the manifest.
+pub(super) fn port_key(prefix: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| format!("{prefix}port"), |name| format!("{prefix}ports.{name}"))
+}
+
+/// Promises that are not kept for this plan on this host.
+pub(super) fn unenforced(plan: &Plan, service: &Service, facts: &HostFacts) -> Vec<Unenforced> {
+    let mut found = Vec::new();
+    let mut name = |strict: bool, what: &str, why: &str| {
+        found.push(Unenforced { what: what.to_owned(), why: why.to_owned(), strict });
+    };
+    if plan.network == Network::Host {
+        name(
+            true,
+            "ports and destinations",
+            "this version hands ports to the program but neither leases nor enforces them: it may bind and connect to anything",
+        );
+    }
+    if plan.identity.is_rootless() {
+        name(
+            true,
+            "a uid of its own",
+            "without root the program runs as you and may signal your other programs' files by their owner; other sandboxes of yours share the uid",
+        );
+        name(
+            true,
+            "leaving your groups",
+            "without root the kernel keeps your supplementary groups in force",
+        );
+    }
+    if plan.limits.memory.is_some() {
+        name(true, "limits.memory", "this version sets no cgroup limits");
+    }
+    if plan.limits.cpu.is_some() {
+        name(true, "limits.cpu", "this version sets no cgroup limits");
+    }
+    if facts.landlock == 0 {
+        name(
+            false,
+            "Landlock",
+            "this kernel has none, or it is switched off; the mount namespace is the only wall for files",
+        );
+    }
+    if !facts.notify {
+        name(false, "naming denied system calls", "this kernel has no seccomp notifications");
+    }
+    if service.route.is_some() {
+        name(false, "route", "there is no balancer in the foreground");
+    }
+    if service.health.is_some() {
+        name(false, "health", "this version does not check health in the foreground");
+    }
+    if service.policy.is_some() {
+        name(false, "policy", "there is no balancer in the foreground");
+    }
+    if !plan.needs.is_empty() {
+        let names: Vec<_> = plan.needs.iter().map(|need| need.name.as_str()).collect();
+        let what = format!("needs {}", names.join(", "));
+        name(
+            false,
+            &what,
+            "this version runs one service at a time: start it first with --service",
+        );
+    }
+    found
+}

@@ -1,0 +1,160 @@
+//! The spine of `hostctl run`: the stages in their order, undone last-in first-out.
+//!
+//! ```text
+//! Plan ──acquire──▶ uid, data ──build──▶ Vec<Step> ──spawn──▶ Sandbox ──watch──▶ Outcome
+//! ```
+//!
+//! Invariant: whatever stage fails, what the earlier ones did is undone before the error is told,
+//! and a run that ended leaves nothing but the data and the logs of the app. Never prints.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use host_sys::file::{self, Kind};
+use host_sys::{Errno, terminal};
+
+use crate::data::{self, DataError};
+use crate::logs::{Capture, LogFiles, OpenError};
+use crate::plan::{HostFacts, Plan};
+use crate::sandbox::message::Failure;
+use crate::sandbox::step::Step;
+use crate::sandbox::{self, StandardStreams};
+use crate::supervise::{Notice, Options, Outcome, Supervisor, WatchError};
+
+/// Why a run did not come to an end of its own.
+#[derive(Debug)]
+pub enum RunError {
+    /// The kernel is too old for the mount API of 5.12.
+    OldKernel((u32, u32)),
+    /// A standard stream is a directory, through which a program could leave the sandbox
+    /// (CVE-2024-21626): its number.
+    StreamIsDirectory(i32),
+    /// A managed directory is not there.
+    Data(DataError),
+    /// A log file can't be written.
+    Log(OpenError),
+    /// The first process could not be started: the step's name and what the kernel said.
+    Spawn(String, Errno),
+    /// A step failed: its number from 1, its name, the manifest key behind it, what happened.
+    Step {
+        /// Its place in the list, from 1.
+        number: usize,
+        /// Its name.
+        name: String,
+        /// Key in the manifest; empty if the step is hostctl's own.
+        key: String,
+        /// What happened.
+        failure: Failure,
+    },
+    /// Somebody asked for the end before the program started.
+    Stopped,
+    /// The sandbox's first process ended without a word.
+    Lost,
+    /// A call of the supervisor itself failed.
+    Kernel(Errno),
+}
+
+impl From<Errno> for RunError {
+    fn from(errno: Errno) -> Self {
+        RunError::Kernel(errno)
+    }
+}
+
+/// A run that ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How.
+    pub outcome: Outcome,
+    /// Log files that missed records, and how many.
+    pub losses: Vec<(PathBuf, u64)>,
+}
+
+/// Run one planned instance in the foreground, to its end.
+///
+/// # Errors
+/// When it could not be started, or its end is unknown.
+pub fn run(
+    plan: &Plan,
+    facts: &HostFacts,
+    interactive: bool,
+    clock: fn() -> Duration,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Finished, RunError> {
+    if !facts.mount_api {
+        return Err(RunError::OldKernel(facts.kernel));
+    }
+    let standard = file::standard();
+    refuse_directories(standard)?;
+
+    let data = data::prepare(plan).map_err(RunError::Data)?;
+    let steps = sandbox::build(plan, facts);
+    let supervisor = Supervisor::new()?;
+    let captured = capture(plan, standard, clock)?;
+    let (capture, ends) =
+        captured.map_or((None, None), |(capture, ends)| (Some(capture), Some(ends)));
+    let streams = match &ends {
+        Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
+        None => standard,
+    };
+    let options = Options {
+        grace: plan.grace,
+        interactive,
+        standard: StandardStreams { terminal: streams.map(terminal::is_terminal) },
+    };
+    let sandbox = sandbox::spawn(&steps, options.standard, streams).map_err(|errno| {
+        let name = steps.first().map(ToString::to_string).unwrap_or_default();
+        RunError::Spawn(name, errno)
+    })?;
+    // Only the program holds the writing ends now: when it closes them, we see the end.
+    drop(ends);
+    let watched = supervisor.watch(sandbox, standard, capture, options, notify);
+    let (outcome, losses) = watched.map_err(|error| explain(error, &steps))?;
+    data.keep();
+    Ok(Finished { outcome, losses })
+}
+
+fn refuse_directories(standard: [BorrowedFd<'_>; 3]) -> Result<(), RunError> {
+    for (number, fd) in (0..).zip(standard) {
+        if file::status(fd).is_ok_and(|status| status.kind == Kind::Directory) {
+            return Err(RunError::StreamIsDirectory(number));
+        }
+    }
+    Ok(())
+}
+
+type Captured = (Capture, crate::logs::CapturedEnds);
+
+fn capture(
+    plan: &Plan,
+    standard: [BorrowedFd<'_>; 3],
+    clock: fn() -> Duration,
+) -> Result<Option<Captured>, RunError> {
+    if plan.log_files.is_empty() {
+        return Ok(None);
+    }
+    let files = LogFiles::open(&plan.log_files, clock).map_err(RunError::Log)?;
+    Ok(Some(Capture::new(files, [standard[1], standard[2]])?))
+}
+
+fn explain(error: WatchError, steps: &[Step]) -> RunError {
+    match error {
+        WatchError::Stopped => RunError::Stopped,
+        WatchError::Lost => RunError::Lost,
+        WatchError::Kernel(errno) => RunError::Kernel(errno),
+        WatchError::Step(failure) => {
+            let step = steps.get(usize::from(failure.step));
+            let key = match step {
+                Some(Step::Bind(bind)) => bind.key.clone(),
+                Some(Step::Start(_)) => "run".to_owned(),
+                _ => String::new(),
+            };
+            RunError::Step {
+                number: usize::from(failure.step) + 1,
+                name: step.map(ToString::to_string).unwrap_or_default(),
+                key,
+                failure,
+            }
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Doing the steps: runs inside the new process, in the order of the list.
+//!
+//! Invariant: host objects are opened once and held; what is mounted is what was checked; targets
+//! are found below the new root without following any link. The first failure ends everything.
+
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use host_sys::file::{self, Kind};
+use host_sys::landlock::{Ruleset, access};
+use host_sys::mount::{self, Attributes};
+use host_sys::{Errno, creds, limit, net, process};
+
+use super::paths::{self, Trust};
+use super::seccomp;
+use super::step::{Allowed, Bind, Landlock, Step};
+
+/// Where the new root is attached for the moment before it becomes the root: a directory that
+/// every host has and below which nothing is ever granted.
+const FOOTHOLD: &str = "/sys";
+
+/// Private writable file systems may use this share of the memory.
+const SCRATCH_SIZE: &std::ffi::CStr = c"25%";
+
+/// Nothing but reading.
+const READ_ONLY: Attributes =
+    Attributes { read_only: true, no_setuid: true, no_devices: true, no_exec: true };
+
+/// Why a step failed.
+#[derive(Debug)]
+pub(super) struct StepError {
+    /// What the kernel said, if it was the kernel.
+    pub errno: Option<Errno>,
+    /// The object and the cause; may be empty.
+    pub detail: String,
+}
+
+impl From<Errno> for StepError {
+    fn from(errno: Errno) -> Self {
+        StepError { errno: Some(errno), detail: String::new() }
+    }
+}
+
+impl StepError {
+    fn because(detail: String) -> Self {
+        StepError { errno: None, detail }
+    }
+}
+
+type Done = Result<(), StepError>;
+
+/// A sandbox half built.
+#[derive(Default)]
+pub(super) struct Scaffold {
+    /// The host's root.
+    host: Option<OwnedFd>,
+    /// The new root.
+    root: Option<OwnedFd>,
+    /// An empty directory and an empty file to hide others with.
+    blanks: Option<(OwnedFd, OwnedFd)>,
+    /// Receives denied calls, once the filter stands.
+    pub listener: Option<host_sys::seccomp::Listener>,
+}
+
+impl Scaffold {
+    /// Do one step. [`Step::Isolate`] was done by starting this process, and [`Step::Start`] is
+    /// done by whoever holds the finished scaffold.
+    pub(super) fn apply(&mut self, step: &Step) -> Done {
+        match step {
+            Step::Isolate(_) | Step::Start(_) => Ok(()),
+            Step::MapUser { inside, outside } => Ok(creds::map_user(*inside, *outside)?),
+            Step::DetachMounts => self.detach(),
+            Step::NewRoot => self.new_root(),
+            Step::Link { path, target } => self.link(path, target),
+            Step::File { path, content } => self.write(path, content.as_bytes()),
+            Step::Copy { path } => self.copy(path),
+            Step::Bind(bind) => self.bind(bind),
+            Step::Device(name) => self.device(name),
+            Step::Scratch { path } => self.scratch(path),
+            Step::Terminals => self.terminals(),
+            Step::Processes => self.processes(),
+            Step::Mask { path } => self.mask(Path::new(path)),
+            Step::EnterRoot => self.enter(),
+            Step::SealRoot => self.seal(),
+            Step::Hostname(name) => Ok(net::set_hostname(name)?),
+            Step::Loopback => Ok(net::loopback_up()?),
+            Step::Limit { limit, value } => Ok(limit::set(*limit, *value)?),
+            Step::LimitCapabilities(keep) => Ok(creds::limit_bounding_set(keep)?),
+            Step::LeaveGroups => Ok(creds::drop_groups()?),
+            Step::BecomeUser { uid, gid, capabilities } => become_user(*uid, *gid, capabilities),
+            Step::NoNewPrivileges => Ok(process::no_new_privileges()?),
+            Step::Landlock(landlock) => restrict(landlock),
+            Step::FilterCalls { capabilities, syscalls, notify } => {
+                self.filter(capabilities, syscalls, *notify)
+            }
+        }
+    }
+
+    fn host(&self) -> Result<BorrowedFd<'_>, Errno> {
+        self.host.as_ref().map(AsFd::as_fd).ok_or(Errno::EBADF)
+    }
+
+    fn root(&self) -> Result<BorrowedFd<'_>, Errno> {
+        self.root.as_ref().map(AsFd::as_fd).ok_or(Errno::EBADF)
+    }
+
+    fn detach(&mut self) -> Done {
+        let host = file::hold_root()?;
+        mount::make_private(host.as_fd())?;
+        self.host = Some(host);
+        Ok(())
+    }
+
+    fn new_root(&mut self) -> Done {
+        file::set_umask(0);
+        let options = [(c"mode", Some(c"0755")), (c"size", Some(c"64m"))];
+        let attributes = Attributes { no_setuid: true, no_devices: true, ..Attributes::default() };
+        let root = mount::new_filesystem(c"tmpfs", &options, attributes)?;
+        let foothold = file::hold_in_root(self.host()?, Path::new(FOOTHOLD))?;
+        mount::attach(root.as_fd(), foothold.as_fd())?;
+        self.root = Some(root);
+        Ok(())
+    }
+
+    /// The directory a path inside lies in, made with its parents where it is missing, and the
+    /// path's last component.
+    fn parent<'a>(&self, path: &'a Path) -> Result<(OwnedFd, &'a Path), Errno> {
+        let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::EINVAL)?;
+        Ok((self.directory(parent)?, Path::new(name)))
+    }
+
+    /// Hold a directory inside, made with its parents where it is missing.
+    fn directory(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        match file::hold_in_root(self.root()?, path) {
+            Err(Errno::ENOENT) => {
+                let (parent, name) = self.parent(path)?;
+                file::make_directory(parent.as_fd(), name, 0o755)?;
+                file::hold(parent.as_fd(), name)
+            }
+            result => result,
+        }
+    }
+
+    fn link(&self, path: &Path, target: &Path) -> Done {
+        let (parent, name) = self.parent(path)?;
+        Ok(file::make_link(parent.as_fd(), name, target)?)
+    }
+
+    fn write(&self, path: &Path, content: &[u8]) -> Done {
+        let (parent, name) = self.parent(path)?;
+        let created = file::create(parent.as_fd(), name, 0o644)?;
+        std::fs::File::from(created).write_all(content).map_err(|error| errno_of(&error))?;
+        Ok(())
+    }
+
+    /// A host file's content; the link itself where it is one into /usr, which is in view.
+    fn copy(&self, path: &Path) -> Done {
+        let trust = Trust { owner: None, no_links: false };
+        let Ok(held) = paths::find(self.host()?, path, trust) else { return Ok(()) };
+        if file::status(held.as_fd())?.kind != Kind::File {
+            return Ok(());
+        }
+        // Reopened through its own descriptor: the object that was checked is the one read.
+        let mut source = file::reopen_for_reading(held.as_fd())?;
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut source, &mut content).map_err(|error| errno_of(&error))?;
+        self.write(path, &content)
+    }
+
+    fn bind(&self, bind: &Bind) -> Done {
+        let trust = Trust { owner: bind.trusted, no_links: bind.no_links };
+        let source = match paths::find(self.host()?, &bind.source, trust) {
+            Ok(source) => source,
+            Err(error) if bind.optional && error.errno() == Some(Errno::ENOENT) => return Ok(()),
+            Err(error) => {
+                return Err(StepError { errno: error.errno(), detail: error.to_string() });
+            }
+        };
+        let kind = file::status(source.as_fd())?.kind;
+        let device = kind == Kind::Device && bind.source.starts_with("/dev");
+        if !matches!(kind, Kind::Directory | Kind::File) && !device {
+            let what = match kind {
+                Kind::Fifo => "a named pipe",
+                Kind::Socket => "a socket",
+                _ => "a device",
+            };
+            let shown = bind.source.display();
+            return Err(StepError::because(format!(
+                "{shown} is {what}; only files and directories can be granted"
+            )));
+        }
+        let target = self.mount_point(&bind.target, kind)?;
+        let tree = mount::clone_tree(source.as_fd(), true)?;
+        let attributes = Attributes {
+            read_only: !bind.writable,
+            no_setuid: true,
+            no_devices: !device,
+            no_exec: !bind.exec,
+        };
+        mount::add_attributes(tree.as_fd(), attributes, true)?;
+        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+    }
+
+    /// The object inside that a mount covers, made if nothing is there. Inside another grant it is
+    /// the host's own object, which is there unless it was removed since.
+    fn mount_point(&self, path: &Path, kind: Kind) -> Result<OwnedFd, StepError> {
+        let shown = path.display();
+        match file::hold_in_root(self.root()?, path) {
+            Ok(target) => {
+                let directory = file::status(target.as_fd())?.kind == Kind::Directory;
+                if directory == (kind == Kind::Directory) {
+                    return Ok(target);
+                }
+                Err(StepError::because(format!("{shown} inside is of another type")))
+            }
+            Err(Errno::ENOENT) if kind == Kind::Directory => {
+                self.directory(path).map_err(|errno| unmade(path, errno))
+            }
+            Err(Errno::ENOENT) => {
+                let (parent, name) = self.parent(path).map_err(|errno| unmade(path, errno))?;
+                file::create(parent.as_fd(), name, 0o444).map_err(|errno| unmade(path, errno))?;
+                Ok(file::hold(parent.as_fd(), name)?)
+            }
+            Err(Errno::ELOOP) => Err(StepError::because(format!(
+                "{shown} inside leads through a symbolic link of another grant"
+            ))),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn device(&self, name: &str) -> Done {
+        let path = Path::new("/dev").join(name);
+        let source = file::hold_in_root(self.host()?, &path)?;
+        if file::status(source.as_fd())?.kind != Kind::Device {
+            let detail = format!("{} on this host is not a device", path.display());
+            return Err(StepError::because(detail));
+        }
+        let target = self.mount_point(&path, Kind::File)?;
+        let tree = mount::clone_tree(source.as_fd(), false)?;
+        let attributes = Attributes { no_setuid: true, no_exec: true, ..Attributes::default() };
+        mount::add_attributes(tree.as_fd(), attributes, false)?;
+        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+    }
+
+    fn scratch(&self, path: &Path) -> Done {
+        let options = [(c"mode", Some(c"1777")), (c"size", Some(SCRATCH_SIZE))];
+        let attributes = Attributes { read_only: false, ..READ_ONLY };
+        let scratch = mount::new_filesystem(c"tmpfs", &options, attributes)?;
+        let target = self.directory(path)?;
+        Ok(mount::attach(scratch.as_fd(), target.as_fd())?)
+    }
+
+    fn terminals(&self) -> Done {
+        let options = [(c"ptmxmode", Some(c"0666")), (c"mode", Some(c"0620"))];
+        let attributes = Attributes { no_setuid: true, no_exec: true, ..Attributes::default() };
+        let terminals = mount::new_filesystem(c"devpts", &options, attributes)?;
+        let target = self.directory(Path::new("/dev/pts"))?;
+        Ok(mount::attach(terminals.as_fd(), target.as_fd())?)
+    }
+
+    fn processes(&self) -> Done {
+        let processes = mount::new_filesystem(c"proc", &[], READ_ONLY).map_err(|errno| {
+            let detail = match errno {
+                Errno::EPERM => "the kernel lets only those mount /proc who see all of the host's; parts of it are hidden here, as in a container".to_owned(),
+                _ => String::new(),
+            };
+            StepError { errno: Some(errno), detail }
+        })?;
+        let target = self.directory(Path::new("/proc"))?;
+        Ok(mount::attach(processes.as_fd(), target.as_fd())?)
+    }
+
+    fn mask(&mut self, path: &Path) -> Done {
+        let target = match file::hold_in_root(self.root()?, path) {
+            Err(Errno::ENOENT) => return Ok(()),
+            target => target?,
+        };
+        if self.blanks.is_none() {
+            let directory = self.directory(Path::new("/run/hostctl/blank"))?;
+            let (parent, _) = self.parent(Path::new("/run/hostctl/blank"))?;
+            let blank = file::create(parent.as_fd(), Path::new("blank-file"), 0o000)?;
+            self.blanks = Some((directory, blank));
+        }
+        let Some((directory, blank)) = &self.blanks else { return Err(Errno::EBADF.into()) };
+        let kind = file::status(target.as_fd())?.kind;
+        let source = if kind == Kind::Directory { directory } else { blank };
+        let tree = mount::clone_tree(source.as_fd(), false)?;
+        mount::add_attributes(tree.as_fd(), READ_ONLY, false)?;
+        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+    }
+
+    fn enter(&mut self) -> Done {
+        mount::pivot_into(self.root()?)?;
+        // From here on the host's files are out of reach.
+        self.host = None;
+        self.blanks = None;
+        Ok(())
+    }
+
+    fn seal(&self) -> Done {
+        file::set_umask(0o022);
+        let attributes = Attributes { read_only: true, ..Attributes::default() };
+        Ok(mount::add_attributes(self.root()?, attributes, false)?)
+    }
+
+    fn filter(&mut self, capabilities: &[String], syscalls: &[String], notify: bool) -> Done {
+        let install = |notify| -> Result<_, StepError> {
+            let request = seccomp::Request { capabilities, syscalls, notify };
+            let program = seccomp::compile(&request)
+                .map_err(|unknown| StepError::because(unknown.to_string()))?;
+            let program: Vec<_> = program
+                .iter()
+                .map(|i| host_sys::seccomp::instruction(i.code, i.jt, i.jf, i.k))
+                .collect();
+            Ok(host_sys::seccomp::install(&program, notify)?)
+        };
+        self.listener = match install(notify) {
+            // Another supervisor listens already (a sandbox in a sandbox): deny without a name.
+            Err(StepError { errno: Some(Errno::EBUSY), .. }) => install(false)?,
+            result => result?,
+        };
+        Ok(())
+    }
+}
+
+fn become_user(uid: u32, gid: u32, capabilities: &[String]) -> Done {
+    if !capabilities.is_empty() {
+        creds::keep_capabilities()?;
+    }
+    creds::become_user(uid, gid)?;
+    creds::set_capabilities(capabilities)?;
+    // A change of credentials has cleared the first and set the second to the host's default.
+    process::die_with_parent()?;
+    Ok(process::forbid_tracing()?)
+}
+
+fn restrict(landlock: &Landlock) -> Done {
+    let ruleset = Ruleset::new(landlock.abi, true)?;
+    let root = file::hold_root()?;
+    for (path, allowed) in &landlock.rules {
+        let object = file::hold_in_root(root.as_fd(), path).map_err(|errno| StepError {
+            errno: Some(errno),
+            detail: path.display().to_string(),
+        })?;
+        let directory = file::status(object.as_fd())?.kind == Kind::Directory;
+        ruleset.allow(object.as_fd(), rights(*allowed, directory))?;
+    }
+    Ok(ruleset.restrict_self()?)
+}
+
+/// Landlock rights behind a word; a file takes fewer than a directory.
+fn rights(allowed: Allowed, directory: bool) -> u64 {
+    let read = access::READ_FILE | access::READ_DIR;
+    let all = u64::MAX;
+    let rights = match allowed {
+        Allowed::Read => read,
+        Allowed::Execute => read | access::EXECUTE,
+        Allowed::Write => all & !access::EXECUTE,
+        Allowed::All => all,
+        Allowed::Devices => read | access::WRITE_FILE | access::IOCTL_DEV,
+    };
+    let of_files = access::READ_FILE
+        | access::WRITE_FILE
+        | access::EXECUTE
+        | access::TRUNCATE
+        | access::IOCTL_DEV;
+    if directory { rights } else { rights & of_files }
+}
+
+fn unmade(path: &Path, errno: Errno) -> StepError {
+    let above = path.parent().map(PathBuf::from).unwrap_or_default();
+    let detail = match errno {
+        Errno::EROFS | Errno::EACCES => format!(
+            "there is no {} to mount on, and {} is another grant, which is not changed for it",
+            path.display(),
+            above.display()
+        ),
+        _ => format!("{} can't be made inside", path.display()),
+    };
+    StepError { errno: Some(errno), detail }
+}
+
+fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

@@ -1,0 +1,233 @@
+//! The sandbox: from a plan to steps, from steps to a process behind walls.
+//!
+//! Owns the order in which privilege is used and given up. Invariant: [`build`] is pure and says
+//! everything that will be done; what runs later is a plain walk over its list, each step done or
+//! the whole start undone (the kernel undoes it: all of it lives in namespaces that die with their
+//! first process).
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`step`] | the steps as values |
+//! | [`base`] | the host files behind `base = "system"` |
+//! | [`seccomp`] | the system call filter |
+//! | [`paths`] | finding a granted path without being led astray |
+//! | [`apply`] | doing the steps, inside |
+//! | [`program`] | finding and starting the program, inside |
+//! | [`init`] | process 1 of the sandbox |
+//! | [`message`] | what inside and outside say to each other |
+
+mod apply;
+mod base;
+mod init;
+pub mod message;
+mod paths;
+mod program;
+pub mod seccomp;
+pub mod step;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use host_sys::limit::Limit;
+use host_sys::process::Namespaces;
+use manifest_spec::manifest::{Base, Network};
+
+use crate::plan::facts::{HostFacts, RootEntry};
+use crate::plan::resolve::RESOLVED_MANIFEST;
+use crate::plan::{Grant, GrantKind, Plan};
+use step::{Allowed, Bind, Landlock, Program, Step};
+
+pub use init::{Sandbox, StandardStreams, spawn};
+
+/// The steps for a plan on a host, in order.
+///
+/// The order is the security argument: namespaces first; then mounts, while the privilege to make
+/// them is there; then the host's files out of reach; then every privilege given up, the ones that
+/// guard the others last (the call filter comes after everything it would refuse).
+pub fn build(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
+    let mut steps = vec![Step::Isolate(namespaces(plan))];
+    let (uid, gid) = plan.identity.ids();
+    if plan.identity.is_rootless() {
+        steps.push(Step::MapUser { inside: (uid, gid), outside: (facts.uid, facts.gid) });
+    }
+    steps.extend([Step::DetachMounts, Step::NewRoot]);
+    steps.extend(files(plan, facts));
+    steps.extend([Step::EnterRoot, Step::SealRoot]);
+    steps.push(Step::Hostname(plan.app.replace('+', "-")));
+    if plan.network == Network::None {
+        steps.push(Step::Loopback);
+    }
+    steps.extend(privileges(plan, facts));
+    steps.push(Step::Start(Program {
+        dir: plan.dir.clone(),
+        run: plan.run.clone(),
+        env: plan.env.clone(),
+    }));
+    steps
+}
+
+fn namespaces(plan: &Plan) -> Namespaces {
+    Namespaces {
+        user: plan.identity.is_rootless(),
+        mount: true,
+        pid: true,
+        ipc: true,
+        uts: true,
+        cgroup: true,
+        net: plan.network == Network::None,
+    }
+}
+
+/// Everything that will be in view, parents first.
+fn files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if plan.base == Base::System {
+        steps.extend(system_base(facts));
+    }
+    steps.extend(identity_files(plan));
+    if plan.resolver {
+        steps.push(Step::Copy { path: "/etc/resolv.conf".into() });
+    }
+    steps.extend(base::DEVICES.map(Step::Device));
+    steps.extend(base::DEVICE_LINKS.map(|(path, target)| link(path, target)));
+    steps.push(Step::Terminals);
+    steps.extend(["/dev/shm", "/tmp"].map(|path| Step::Scratch { path: path.into() }));
+    steps.push(Step::Processes);
+    steps.extend(base::MASKED.map(|path| Step::Mask { path }));
+    steps.extend(plan.grants.iter().map(|grant| Step::Bind(bind(grant, plan, facts))));
+    steps
+}
+
+fn system_base(facts: &HostFacts) -> Vec<Step> {
+    let host = |path: &str, optional: bool, exec: bool| {
+        Step::Bind(Bind {
+            source: path.into(),
+            target: path.into(),
+            writable: false,
+            exec,
+            optional,
+            trusted: None,
+            no_links: false,
+            key: String::new(),
+        })
+    };
+    let mut steps = vec![host("/usr", false, true)];
+    for (name, entry) in &facts.root_entries {
+        let path = format!("/{name}");
+        steps.push(match entry {
+            RootEntry::Link(target) => Step::Link { path: path.into(), target: target.clone() },
+            RootEntry::Directory => host(&path, false, true),
+        });
+    }
+    steps.extend(base::COPIED.map(|path| Step::Copy { path: path.into() }));
+    steps.extend(base::BOUND.map(|path| host(path, true, false)));
+    steps
+}
+
+/// Files that tell the program who and where it is.
+fn identity_files(plan: &Plan) -> Vec<Step> {
+    let (uid, gid) = plan.identity.ids();
+    let name = &plan.app;
+    let home = plan.env.iter().find(|(name, _)| name == "HOME").map_or("/tmp", |(_, home)| home);
+    let mut users = String::from("root:x:0:0:root:/root:/usr/sbin/nologin\n");
+    let mut groups = String::from("root:x:0:\n");
+    if uid != 0 {
+        users.push_str(&format!("{name}:x:{uid}:{gid}:{name}:{home}:/bin/sh\n"));
+        groups.push_str(&format!("{name}:x:{gid}:\n"));
+    }
+    users.push_str("nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
+    groups.push_str("nogroup:x:65534:\n");
+    let host = plan.app.replace('+', "-");
+    let hosts = format!("127.0.0.1 localhost {host}\n::1 localhost ip6-localhost\n");
+    let resolved = crate::plan::explain::resolved_manifest(plan);
+    [
+        ("/etc/passwd", users),
+        ("/etc/group", groups),
+        ("/etc/hosts", hosts),
+        (RESOLVED_MANIFEST, resolved),
+    ]
+    .map(|(path, content)| Step::File { path: path.into(), content })
+    .into()
+}
+
+fn link(path: &str, target: &str) -> Step {
+    Step::Link { path: path.into(), target: target.into() }
+}
+
+fn bind(grant: &Grant, plan: &Plan, facts: &HostFacts) -> Bind {
+    // Below a writable grant the program itself may have planted a link, in an earlier run, to have
+    // it followed by this one.
+    let inside_writable = plan.grants.iter().any(|other| {
+        other.kind != GrantKind::Read
+            && other.path != grant.path
+            && grant.path.starts_with(&other.path)
+    });
+    Bind {
+        source: grant.source.clone(),
+        target: grant.path.clone(),
+        writable: grant.kind != GrantKind::Read,
+        exec: grant.exec,
+        optional: false,
+        trusted: (facts.uid != 0).then_some(facts.uid),
+        no_links: inside_writable || grant.kind == GrantKind::Managed,
+        key: grant.key.clone(),
+    }
+}
+
+/// Everything given up, the guards of the others last.
+fn privileges(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
+    let (uid, gid) = plan.identity.ids();
+    let mut steps = vec![
+        Step::Limit { limit: Limit::Core, value: 0 },
+        Step::Limit { limit: Limit::Files, value: u64::from(plan.limits.files) },
+    ];
+    if let Some(processes) = plan.limits.processes {
+        // The sandbox's own process 1 runs under the same uid.
+        let value = u64::from(processes) + 1;
+        steps.push(Step::Limit { limit: Limit::Processes, value });
+    }
+    steps.push(Step::LimitCapabilities(plan.capabilities.clone()));
+    if !plan.identity.is_rootless() {
+        steps.push(Step::LeaveGroups);
+    }
+    steps.push(Step::BecomeUser { uid, gid, capabilities: plan.capabilities.clone() });
+    steps.push(Step::NoNewPrivileges);
+    if facts.landlock > 0 {
+        steps.push(Step::Landlock(landlock(plan, facts)));
+    }
+    steps.push(Step::FilterCalls {
+        capabilities: plan.capabilities.clone(),
+        syscalls: plan.syscalls.clone(),
+        notify: facts.notify,
+    });
+    steps
+}
+
+fn landlock(plan: &Plan, facts: &HostFacts) -> Landlock {
+    let mut rules: Vec<(PathBuf, Allowed)> = vec![
+        ("/".into(), Allowed::Read),
+        ("/dev".into(), Allowed::Devices),
+        ("/dev/shm".into(), Allowed::Write),
+        ("/tmp".into(), Allowed::Write),
+    ];
+    if plan.base == Base::System {
+        rules.push(("/usr".into(), Allowed::Execute));
+        rules.extend(facts.root_entries.iter().filter_map(|(name, entry)| {
+            (*entry == RootEntry::Directory).then(|| (Path::new("/").join(name), Allowed::Execute))
+        }));
+    }
+    rules.extend(plan.grants.iter().map(|grant| {
+        let allowed = match (grant.kind, grant.exec) {
+            (GrantKind::Read, true) => Allowed::Execute,
+            (GrantKind::Read, false) => Allowed::Read,
+            (_, true) => Allowed::All,
+            (_, false) => Allowed::Write,
+        };
+        (grant.path.clone(), allowed)
+    }));
+    let mut seen = BTreeSet::new();
+    rules.retain(|(path, _)| seen.insert(path.clone()));
+    Landlock { abi: facts.landlock, rules }
+}

@@ -1,0 +1,251 @@
+//! The steps of a sandbox: everything that is done to a new process before the program starts, as
+//! values that can be printed before any of it happens.
+//!
+//! Invariant: a step says all it needs; applying one asks for nothing else. [`std::fmt::Display`]
+//! is the name a failure is reported under, and what `hostctl plan --steps` prints.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use host_sys::process::Namespaces;
+
+/// One step, in the order of its list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Start the sandbox's first process in new namespaces.
+    Isolate(Namespaces),
+    /// Give the user namespace one uid and gid: the caller's.
+    MapUser {
+        /// uid and gid inside.
+        inside: (u32, u32),
+        /// uid and gid outside.
+        outside: (u32, u32),
+    },
+    /// Keep mounts made from here on out of the host's sight.
+    DetachMounts,
+    /// An empty file system that becomes the root.
+    NewRoot,
+    /// A symbolic link.
+    Link {
+        /// Absolute path inside.
+        path: PathBuf,
+        /// Where it points.
+        target: PathBuf,
+    },
+    /// A file with a content that hostctl wrote.
+    File {
+        /// Absolute path inside.
+        path: PathBuf,
+        /// All of it.
+        content: String,
+    },
+    /// A copy of a host file as it is now; left out where the host has none.
+    Copy {
+        /// Absolute path, outside and inside.
+        path: PathBuf,
+    },
+    /// A file or directory of the host.
+    Bind(Bind),
+    /// A device of the host: the name in /dev.
+    Device(&'static str),
+    /// A writable, private, empty file system.
+    Scratch {
+        /// Absolute path inside.
+        path: PathBuf,
+    },
+    /// Pseudo-terminals of its own.
+    Terminals,
+    /// The sandbox's own processes, read-only.
+    Processes,
+    /// Hide a part of /proc, if the kernel has it.
+    Mask {
+        /// Absolute path inside.
+        path: &'static str,
+    },
+    /// Make the new root the root, and let go of the host's.
+    EnterRoot,
+    /// Make the root read-only.
+    SealRoot,
+    /// Name the host as the program sees it.
+    Hostname(String),
+    /// Bring the loopback device of an empty network up.
+    Loopback,
+    /// Limit a resource.
+    Limit {
+        /// Which.
+        limit: host_sys::limit::Limit,
+        /// To how much.
+        value: u64,
+    },
+    /// Give up every capability but these, for good.
+    LimitCapabilities(Vec<String>),
+    /// Leave every supplementary group.
+    LeaveGroups,
+    /// Become the program's user, with these capabilities left.
+    BecomeUser {
+        /// uid.
+        uid: u32,
+        /// gid.
+        gid: u32,
+        /// Capabilities by kernel name.
+        capabilities: Vec<String>,
+    },
+    /// Never gain a privilege through exec again.
+    NoNewPrivileges,
+    /// Restrict file access a second time.
+    Landlock(Landlock),
+    /// Restrict system calls.
+    FilterCalls {
+        /// Capabilities that open further calls.
+        capabilities: Vec<String>,
+        /// Calls the manifest adds.
+        syscalls: Vec<String>,
+        /// Whether denied calls are reported by name.
+        notify: bool,
+    },
+    /// Start the program.
+    Start(Program),
+}
+
+/// A host path made visible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// Where it is on the host.
+    pub source: PathBuf,
+    /// Where the program sees it.
+    pub target: PathBuf,
+    /// Whether it may be changed.
+    pub writable: bool,
+    /// Whether programs in it may be executed.
+    pub exec: bool,
+    /// Whether its absence is accepted: only for what hostctl itself adds, never for a grant.
+    pub optional: bool,
+    /// Owners besides root whose symbolic links on the way are followed.
+    pub trusted: Option<u32>,
+    /// Refuse every symbolic link on the way: the program itself may have put it there.
+    pub no_links: bool,
+    /// Key in the manifest; empty for what hostctl itself adds.
+    pub key: String,
+}
+
+/// The file rules of the second wall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landlock {
+    /// ABI to use.
+    pub abi: u32,
+    /// Path and what is allowed below it.
+    pub rules: Vec<(PathBuf, Allowed)>,
+}
+
+/// What a Landlock rule allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowed {
+    /// Read files, list directories.
+    Read,
+    /// Read and execute.
+    Execute,
+    /// Everything but execute.
+    Write,
+    /// Everything.
+    All,
+    /// Read and write devices.
+    Devices,
+}
+
+/// What runs in the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Working directory.
+    pub dir: PathBuf,
+    /// Program and arguments.
+    pub run: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Isolate(namespaces) => write!(f, "new namespaces:{}", names(*namespaces)),
+            Step::MapUser { inside, outside } => {
+                write!(
+                    f,
+                    "map uid {} to {} and gid {} to {}",
+                    inside.0, outside.0, inside.1, outside.1
+                )
+            }
+            Step::DetachMounts => f.write_str("detach mounts from the host's"),
+            Step::NewRoot => f.write_str("new empty root"),
+            Step::Link { path, target } => {
+                write!(f, "link {} to {}", path.display(), target.display())
+            }
+            Step::File { path, content } => {
+                write!(f, "write {} ({} bytes)", path.display(), content.len())
+            }
+            Step::Copy { path } => write!(f, "copy {} if present", path.display()),
+            Step::Bind(bind) => bind.fmt(f),
+            Step::Device(name) => write!(f, "bind device /dev/{name}"),
+            Step::Scratch { path } => write!(f, "private {} (nosuid nodev noexec)", path.display()),
+            Step::Terminals => f.write_str("private /dev/pts"),
+            Step::Processes => f.write_str("own /proc, read-only"),
+            Step::Mask { path } => write!(f, "mask {path} if present"),
+            Step::EnterRoot => f.write_str("enter the new root, drop the host's"),
+            Step::SealRoot => f.write_str("make the root read-only"),
+            Step::Hostname(name) => write!(f, "hostname {name}"),
+            Step::Loopback => f.write_str("loopback up"),
+            Step::Limit { limit, value } => write!(f, "limit {} to {value}", limit_name(*limit)),
+            Step::LimitCapabilities(keep) => write!(f, "give up capabilities{}", but(keep)),
+            Step::LeaveGroups => f.write_str("leave every group"),
+            Step::BecomeUser { uid, gid, .. } => write!(f, "become uid {uid} gid {gid}"),
+            Step::NoNewPrivileges => f.write_str("no new privileges"),
+            Step::Landlock(landlock) => {
+                write!(f, "Landlock ABI {}, {} rules", landlock.abi, landlock.rules.len())
+            }
+            Step::FilterCalls { syscalls, .. } => {
+                write!(f, "filter system calls{}", plus(syscalls))
+            }
+            Step::Start(program) => write!(f, "start {}", program.run.join(" ")),
+        }
+    }
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bind {}", self.source.display())?;
+        if self.source != self.target {
+            write!(f, " at {}", self.target.display())?;
+        }
+        f.write_str(if self.writable { " writable" } else { " read-only" })?;
+        f.write_str(if self.exec { " (nosuid nodev)" } else { " (nosuid nodev noexec)" })?;
+        f.write_str(if self.optional { " if present" } else { "" })
+    }
+}
+
+fn names(namespaces: Namespaces) -> String {
+    let list = [
+        (namespaces.user, "user"),
+        (namespaces.mount, "mount"),
+        (namespaces.pid, "pid"),
+        (namespaces.ipc, "ipc"),
+        (namespaces.uts, "uts"),
+        (namespaces.cgroup, "cgroup"),
+        (namespaces.net, "net"),
+    ];
+    list.iter().filter(|(on, _)| *on).map(|(_, name)| format!(" {name}")).collect()
+}
+
+fn limit_name(limit: host_sys::limit::Limit) -> &'static str {
+    match limit {
+        host_sys::limit::Limit::Files => "open files",
+        host_sys::limit::Limit::Processes => "processes",
+        host_sys::limit::Limit::Core => "core dumps",
+    }
+}
+
+fn but(keep: &[String]) -> String {
+    if keep.is_empty() { String::new() } else { format!(" but {}", keep.join(" ")) }
+}
+
+fn plus(added: &[String]) -> String {
+    if added.is_empty() { String::new() } else { format!(", allowing {}", added.join(" ")) }
+}

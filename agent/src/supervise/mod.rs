@@ -1,0 +1,17 @@
+//! Watching a started sandbox to its end.
+//!
+//! Owns what happens between "ready" and "nothing is left": signals and the terminal passed
+//! through, stopping with grace, the program's exit. Invariant: when [`watch`] returns, no process
+//! of the sandbox exists. Never decides what the sandbox may do.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`state`] | the state × event table |
+//! | [`runner`] | events from the kernel, actions to it |
+//! | [`terminal`] | the caller's terminal and the sandbox's, joined |
+
+mod runner;
+mod state;
+mod terminal;
+
+pub use runner::{Losses, Notice, Options, Outcome, Supervisor, WatchError};
