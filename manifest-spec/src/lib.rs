@@ -1,0 +1,44 @@
+//! Every format hostctl shares with other processes.
+//!
+//! Owns the manifest (`app.toml`), the host policy (`policy.toml`), the resolved manifest an app
+//! reads and the log record. Invariant: the same text and the same layers give the same value or
+//! the same errors, on every host. Never opens a file, never asks the host, never reads a clock;
+//! no input makes it panic.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`document`] | TOML text and its overrides, every value with its [`Origin`] |
+//! | [`manifest`] | the validated values the agent resolves |
+//! | [`names`], [`quantity`], [`command`] | the small languages inside strings |
+//! | [`error`] | diagnostics and how they are printed |
+//! | [`schema`](mod@schema) | the JSON Schema and the key reference, derived from the decoders |
+//! | [`policy`] | what the operator of a host allows |
+//! | [`wire`] | what the app and the log reader see |
+//! | [`limits`] | every bound on the size of an input |
+
+#![forbid(unsafe_code)]
+
+pub mod command;
+mod decode;
+pub mod document;
+pub mod error;
+pub mod limits;
+pub mod manifest;
+pub mod names;
+mod offset;
+pub mod origin;
+pub mod policy;
+pub mod quantity;
+mod raw;
+pub mod schema;
+mod shape;
+mod suggest;
+mod tree;
+mod validate;
+pub mod wire;
+
+pub use document::{Document, Layer};
+pub use error::{Diagnostic, Diagnostics};
+pub use manifest::Manifest;
+pub use origin::Origin;
+pub use schema::{KeyDoc, keys, schema};

@@ -1,0 +1,43 @@
+//! Every bound on the size of an input, in one place.
+//!
+//! Invariant: each bound is checked before work that grows with the value it bounds, so a hostile
+//! manifest costs no more than an ordinary one of the largest permitted size.
+
+/// Length of a manifest, a drop-in or a host policy.
+pub const FILE_BYTES: usize = 1 << 20;
+
+/// Length of one string.
+pub const STRING_BYTES: usize = 64 << 10;
+
+/// Entries of one table or list: grants, ports, variables, services.
+pub const ENTRIES: usize = 1024;
+
+/// Tables and lists inside each other; the format itself needs seven.
+pub const DEPTH: usize = 16;
+
+/// Errors shown of one document.
+pub const ERRORS_SHOWN: usize = 50;
+
+/// Characters of a source line that are shown.
+pub const LINE_SHOWN: usize = 96;
+
+/// Characters of a value repeated in a message.
+pub const VALUE_SHOWN: usize = 48;
+
+/// Instances of a service.
+pub const COUNT: u32 = 1024;
+
+/// Processes of an instance: the kernel's `PID_MAX_LIMIT` on 64-bit machines.
+pub const PROCESSES: u32 = 1 << 22;
+
+/// Descriptors of a process: the kernel's default `fs.nr_open`.
+pub const FILES: u32 = 1 << 20;
+
+/// Least memory a limit may say: below it no program gets as far as an error message.
+pub const MEMORY_LEAST: u64 = 1 << 20;
+
+/// Percent of one core: a thousand cores.
+pub const CPU_PERCENT: u32 = 100_000;
+
+/// Longest duration, in days.
+pub const SPAN_DAYS: u64 = 3660;

@@ -1,0 +1,131 @@
+//! What the operator of a host allows (`/etc/hostctl/policy.toml`).
+//!
+//! Invariant: a policy only narrows: it refuses, and never changes a value of a manifest.
+
+mod raw;
+mod read;
+
+use serde::Serialize;
+
+use crate::error::Diagnostics;
+use crate::names::AppName;
+use crate::quantity::{Bytes, CpuShare};
+
+/// The whole policy; `Default` is a host without the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct HostPolicy {
+    /// Where apps' own uids come from.
+    pub uids: UidRange,
+    /// What apps may have beyond the defaults.
+    pub allow: Allow,
+    /// What no app ever gets.
+    pub deny: Deny,
+    /// The most an app may ask for.
+    pub ceilings: Ceilings,
+    /// Where instances' ports come from.
+    pub ports: PortRange,
+    /// Who may run what; `None`: anyone may run anything as themselves.
+    pub users: Option<Vec<UserRule>>,
+}
+
+/// A range of uids (and equal gids) that hostctl alone hands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct UidRange {
+    /// First uid.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl Default for UidRange {
+    /// Above every range systemd and the subordinate ids of `useradd` use, and below 2^31, where
+    /// some file systems and tools stop.
+    fn default() -> Self {
+        Self { first: 1_900_000_000, count: 65_536 }
+    }
+}
+
+/// `[allow]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Allow {
+    /// Apps that may run as uid 0.
+    pub root: Vec<String>,
+    /// The only system calls `access.syscalls` may add; `None`: any.
+    pub syscalls: Option<Vec<String>>,
+    /// The only capabilities `access.capabilities` may name; `None`: any.
+    pub capabilities: Option<Vec<String>>,
+}
+
+/// `[deny]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Deny {
+    /// Absolute paths never granted, in addition to the built-in ones.
+    pub paths: Vec<String>,
+}
+
+/// `[ceilings]`; `None` is no ceiling.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Ceilings {
+    /// Memory of an instance.
+    pub memory: Option<Bytes>,
+    /// Processor time of an instance.
+    pub cpu: Option<CpuShare>,
+    /// Processes of an instance.
+    pub processes: Option<u32>,
+    /// Descriptors of a process.
+    pub files: Option<u32>,
+    /// Instances of a service.
+    pub count: Option<u32>,
+}
+
+/// `[ports]`: both ends belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PortRange {
+    /// First port.
+    pub first: u16,
+    /// Last port.
+    pub last: u16,
+}
+
+impl Default for PortRange {
+    /// Below the kernel's default ephemeral range (32768–60999), so no client takes one by chance.
+    fn default() -> Self {
+        Self { first: 20_000, last: 29_999 }
+    }
+}
+
+/// One entry of `[[users]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserRule {
+    /// The user.
+    pub uid: u32,
+    /// App names, or `*` for all.
+    pub apps: Vec<String>,
+}
+
+impl HostPolicy {
+    /// Reads and validates the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        read::parse(file, text)
+    }
+
+    /// Whether the app may run as uid 0; a copy with a port offset counts as its app.
+    #[must_use]
+    pub fn allows_root(&self, app: &AppName) -> bool {
+        self.allow.root.iter().any(|name| name == app.base())
+    }
+
+    /// Whether the user may run the app.
+    #[must_use]
+    pub fn allows_user(&self, uid: u32, app: &AppName) -> bool {
+        self.users.as_ref().is_none_or(|rules| {
+            rules
+                .iter()
+                .filter(|rule| rule.uid == uid)
+                .any(|rule| rule.apps.iter().any(|name| name == "*" || name == app.base()))
+        })
+    }
+}

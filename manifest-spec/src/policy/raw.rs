@@ -1,0 +1,167 @@
+//! The host policy as it is written: its keys, with types and documentation.
+
+use super::PortRange;
+use crate::decode::{At, Fault, Short, Text, Whole, table};
+use crate::limits;
+use crate::names::AppName;
+use crate::quantity::{Bytes, CpuShare};
+use crate::raw::capabilities::{Capability, SyscallName};
+use crate::raw::paths::check_form;
+use crate::shape::TextShape;
+
+/// The last uid before the one that means "no uid" where uids are signed.
+pub(super) const LAST_UID: u32 = i32::MAX as u32 - 1;
+
+table! {
+    /// What the operator of a host allows.
+    RawHostPolicy {
+        /// The uids that hostctl hands out to apps.
+        uids: RawUids = "see its keys", "{ first = 1900000000, count = 65536 }";
+        /// What apps may have beyond the defaults.
+        allow: RawAllow = "see its keys", "{ root = [\"backup\"] }";
+        /// What no app ever gets.
+        deny: RawDeny = "see its keys", "{ paths = [\"/srv/secret\"] }";
+        /// The most an app may ask for.
+        ceilings: RawCeilings = "none", "{ memory = \"4G\" }";
+        /// The ports that instances lease.
+        ports: RawPorts = "see its keys", "{ range = \"20000-29999\" }";
+        /// Who may run what; without it anyone may run anything as themselves.
+        users: Vec<At<RawUser>> = "anyone", "[{ uid = 1000, apps = [\"shop\"] }]";
+    }
+}
+
+table! {
+    /// A range of uids.
+    RawUids {
+        /// The first uid.
+        first: Whole<1000, LAST_UID> = "1900000000", "1900000000";
+        /// How many there are.
+        count: Whole<1, LAST_UID> = "65536", "65536";
+    }
+}
+
+table! {
+    /// What apps may have.
+    RawAllow {
+        /// Apps that may run as root.
+        root: Vec<At<AppName>> = "none", "[\"backup\"]";
+        /// The only system calls that apps may add to the default filter.
+        syscalls: Vec<At<SyscallName>> = "any", "[\"io_uring_setup\"]";
+        /// The only capabilities that apps may have.
+        capabilities: Vec<At<Capability>> = "any", "[\"CAP_NET_RAW\"]";
+    }
+}
+
+table! {
+    /// What no app gets.
+    RawDeny {
+        /// Absolute paths that are never granted, nor anything below them.
+        paths: Vec<At<DeniedPath>> = "the built-in ones", "[\"/srv/secret\"]";
+    }
+}
+
+table! {
+    /// The most an app may ask for.
+    RawCeilings {
+        /// Memory of an instance.
+        memory: Bytes = "none", "\"4G\"";
+        /// Processor time of an instance.
+        cpu: CpuShare = "none", "\"400%\"";
+        /// Processes of an instance.
+        processes: Whole<1, { limits::PROCESSES }> = "none", "512";
+        /// Open descriptors of a process.
+        files: Whole<1, { limits::FILES }> = "none", "65536";
+        /// Instances of a service.
+        count: Whole<1, { limits::COUNT }> = "none", "16";
+    }
+}
+
+table! {
+    /// The ports that instances lease.
+    RawPorts {
+        /// First and last port.
+        range: RawRange = "20000-29999", "\"20000-29999\"";
+    }
+}
+
+table! {
+    /// What one user may run.
+    RawUser {
+        /// The user.
+        uid: Whole<0, LAST_UID> = "required", "1000";
+        /// Names of apps, or "*" for all.
+        apps: Vec<At<AppPattern>> = "required", "[\"shop\"]";
+    }
+}
+
+impl Short for RawHostPolicy {}
+impl Short for RawUids {}
+impl Short for RawAllow {}
+impl Short for RawDeny {}
+impl Short for RawCeilings {}
+impl Short for RawPorts {}
+impl Short for RawUser {}
+
+/// An absolute path.
+#[derive(Debug, Clone)]
+pub(crate) struct DeniedPath(pub(super) String);
+
+impl Text for DeniedPath {
+    const SHAPE: TextShape = TextShape {
+        expected: "an absolute path such as \"/srv/secret\"",
+        pattern: Some("^/"),
+        examples: &["/srv/secret"],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        check_form(text)?;
+        if text.starts_with('/') { Ok(Self(text.to_owned())) } else { Err(Fault::default()) }
+    }
+}
+
+/// First and last port.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawRange(pub(super) PortRange);
+
+impl Text for RawRange {
+    const SHAPE: TextShape = TextShape {
+        expected: "a range of ports such as \"20000-29999\"",
+        pattern: Some("^[0-9]+-[0-9]+$"),
+        examples: &["20000-29999"],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let ends = text.split_once('-').and_then(|(first, last)| {
+            Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
+        });
+        match ends {
+            Some((first, last)) if first >= 1024 && first <= last => {
+                Ok(Self(PortRange { first, last }))
+            }
+            Some((first, last)) if first > last => {
+                Err(Fault::default().hint(format!("write \"{last}-{first}\"")))
+            }
+            Some(_) => Err(Fault::because("the range starts below 1024, among well-known ports")),
+            None => Err(Fault::default()),
+        }
+    }
+}
+
+/// The name of an app, or all of them.
+#[derive(Debug, Clone)]
+pub(crate) struct AppPattern(pub(super) String);
+
+impl Text for AppPattern {
+    const SHAPE: TextShape = TextShape {
+        expected: "an app's name or \"*\"",
+        pattern: Some("^(\\*|[a-z][a-z0-9-]*)$"),
+        examples: &["shop", "*"],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        match text {
+            "*" => Ok(Self(text.to_owned())),
+            name => AppName::read(name).map(|name| Self(name.to_string())),
+        }
+    }
+}

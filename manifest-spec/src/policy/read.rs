@@ -1,0 +1,120 @@
+//! From the host policy's text to its values, and the rules between them.
+//!
+//! Uses the manifest's machinery, so the errors look the same. Invariant: a policy with any error
+//! is no policy; the caller then runs nothing.
+
+use super::raw::{LAST_UID, RawAllow, RawCeilings, RawDeny, RawHostPolicy, RawUids, RawUser};
+use super::{Allow, Ceilings, Deny, HostPolicy, UidRange, UserRule};
+use crate::decode::{At, Decode, Decoder, Field, Findings};
+use crate::document::syntax;
+use crate::error::Diagnostics;
+use crate::names::AppName;
+use crate::tree::{SourceKind, Sources};
+
+/// uids that belong to others: first, last, whose (systemd's "Users, Groups, UIDs and GIDs").
+const TAKEN: [(u32, u32, &str); 6] = [
+    (60_001, 60_705, "systemd's home directories and units"),
+    (61_184, 65_519, "systemd's dynamic users"),
+    (65_534, 65_534, "nobody"),
+    (65_535, 65_535, "\"no uid\" in 16 bits"),
+    (524_288, 1_879_048_191, "systemd's containers and subordinate uids"),
+    (2_147_352_576, 2_147_418_111, "systemd's foreign images"),
+];
+
+pub(super) fn parse(file: &str, text: &str) -> Result<HostPolicy, Diagnostics> {
+    let mut sources = Sources::default();
+    let root = syntax::parse(SourceKind::File(file.into()), text, &mut sources)?;
+    let mut cx = Decoder::new(&sources, RawHostPolicy::shape);
+    let raw = RawHostPolicy::decode(&root, &mut cx).unwrap_or_default();
+    let mut findings = cx.findings;
+    let policy = HostPolicy {
+        uids: raw.uids.get().map(|at| uids(at, &mut findings)).unwrap_or_default(),
+        allow: raw.allow.value().map(allow).unwrap_or_default(),
+        deny: Deny { paths: raw.deny.value().map(denied).unwrap_or_default() },
+        ceilings: raw.ceilings.value().map(ceilings).unwrap_or_default(),
+        ports: raw
+            .ports
+            .value()
+            .and_then(|ports| ports.range.value())
+            .map(|range| range.0)
+            .unwrap_or_default(),
+        users: raw.users.value().map(|all| users(all, &mut findings)),
+    };
+    findings.finish().map_or(Ok(policy), Err)
+}
+
+fn uids(at: &At<RawUids>, findings: &mut Findings<'_>) -> UidRange {
+    let default = UidRange::default();
+    let range = UidRange {
+        first: at.value.first.value().map_or(default.first, |first| first.0),
+        count: at.value.count.value().map_or(default.count, |count| count.0),
+    };
+    let last = u64::from(range.first) + u64::from(range.count) - 1;
+    let hint = format!("write first = {}, count = {}", default.first, default.count);
+    let key = at.key.clone();
+    if last > u64::from(LAST_UID) {
+        let message = format!("the uids {}-{last} go past {LAST_UID}", range.first);
+        findings.add(&at.place, key, message).hint(hint);
+        return range;
+    }
+    let clash =
+        TAKEN.iter().find(|(first, end, _)| u64::from(*first) <= last && range.first <= *end);
+    if let Some((first, end, whose)) = clash {
+        let message = format!("the uids {}-{last} overlap {first}-{end}: {whose}", range.first);
+        findings.add(&at.place, key, message).hint(hint);
+    }
+    range
+}
+
+fn allow(raw: &RawAllow) -> Allow {
+    let names = |all: &Vec<At<AppName>>| all.iter().map(|at| at.value.to_string()).collect();
+    Allow {
+        root: raw.root.value().map(names).unwrap_or_default(),
+        syscalls: raw.syscalls.value().map(|all| all.iter().map(|at| at.value.0.clone()).collect()),
+        capabilities: raw
+            .capabilities
+            .value()
+            .map(|all| all.iter().map(|at| at.value.0.clone()).collect()),
+    }
+}
+
+fn denied(raw: &RawDeny) -> Vec<String> {
+    raw.paths.value().into_iter().flatten().map(|at| at.value.0.clone()).collect()
+}
+
+fn ceilings(raw: &RawCeilings) -> Ceilings {
+    Ceilings {
+        memory: raw.memory.value().copied(),
+        cpu: raw.cpu.value().copied(),
+        processes: raw.processes.value().map(|most| most.0),
+        files: raw.files.value().map(|most| most.0),
+        count: raw.count.value().map(|most| most.0),
+    }
+}
+
+fn users(all: &[At<RawUser>], findings: &mut Findings<'_>) -> Vec<UserRule> {
+    let mut rules: Vec<UserRule> = Vec::new();
+    for at in all {
+        for (key, is_absent) in
+            [("uid", at.value.uid.is_absent()), ("apps", at.value.apps.is_absent())]
+        {
+            if is_absent {
+                findings
+                    .add(&at.place, at.key.clone(), format!("the entry has no {key}"))
+                    .hint("write uid = 1000 and apps = [\"shop\"], or apps = [\"*\"] for all");
+            }
+        }
+        let (Field::Given(uid), Some(apps)) = (&at.value.uid, at.value.apps.value()) else {
+            continue;
+        };
+        if rules.iter().any(|rule| rule.uid == uid.value.0) {
+            let message = format!("the user {} has an entry already", uid.value.0);
+            findings
+                .add(&uid.place, uid.key.clone(), message)
+                .hint("write one entry for each user");
+        }
+        let apps = apps.iter().map(|app| app.value.0.clone()).collect();
+        rules.push(UserRule { uid: uid.value.0, apps });
+    }
+    rules
+}

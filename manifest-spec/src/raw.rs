@@ -1,0 +1,226 @@
+//! The manifest as it is written: every key of the format, with its type and its documentation.
+//!
+//! Owns the one list of keys; decoder, error messages, JSON Schema and reference all come from
+//! it. Invariant: a raw value is right by itself (a size parses, a path has no `..`); whether two
+//! values agree is checked by `validate`. Never holds a default, only the words that describe it.
+
+pub(crate) mod capabilities;
+pub(crate) mod env;
+pub(crate) mod logs;
+pub(crate) mod network;
+pub(crate) mod paths;
+mod scalars;
+mod short;
+mod top;
+pub(crate) mod triggers;
+mod words;
+
+use crate::command::Command;
+use crate::decode::{At, Map, Whole, table};
+use crate::limits;
+use crate::manifest::{Base, Days, Missed, Network, Overlap, Protocol, User};
+use crate::names::{AppName, HookName, PolicyName, PortName, ProfileName, ServiceName};
+use crate::quantity::{Bytes, CpuShare, Span};
+
+use capabilities::{Capability, SyscallName};
+use env::{EnvName, EnvValue};
+use logs::{Filter, Keep, SinkAddress};
+use network::{InterfaceName, RawDestination, Route};
+use paths::{DirPath, ReadPath, WritePath};
+pub(crate) use top::{RawManifest, RawProfile};
+use triggers::{Cron, Event, HttpPath, HttpTrigger, Zone};
+
+/// A port's number.
+pub(crate) type PortNumber = Whole<1, 65535>;
+
+table! {
+    /// What belongs to the app and not to one of its services.
+    RawApp {
+        /// The app's name: lower-case letters, digits and hyphens; unique on a host.
+        name: AppName = "required", "\"shop\"";
+        /// Several services, each with the keys a single service has at the top level.
+        services: Map<ServiceName, RawService> = "one service, at the top level", "{ web = { run = \"./web\", port = 3000 } }";
+        /// Programs run on a trigger: a schedule, a request or an event.
+        hooks: Map<HookName, RawHook> = "none", "{ digest = { cron = \"0 7 * * *\", run = \"./digest\" } }";
+        /// Balancing policies that are programs of the app.
+        policies: Map<PolicyName, RawPolicy> = "none", "{ rack-aware = { run = \"python3 rack_aware.py\" } }";
+        /// Where the app's output goes and how much of it is kept.
+        logs: RawLogs = "see its keys", "{ keep = \"500M 14d\" }";
+        /// Named sets of overrides, chosen with `--profile`: any top-level key but `name` and `profile`.
+        profile: Map<ProfileName, RawProfile> = "none", "{ dev = { count = 1 } }";
+    }
+}
+
+table! {
+    /// One long-running program.
+    RawService {
+        /// Working directory; a relative one starts at the manifest's folder.
+        dir: DirPath = "the manifest's folder", "\"/srv/forum\"";
+        /// The program and its arguments, split into words without a shell, or a list of words.
+        run: Command = "required", "\"./server --listen 127.0.0.1:$PORT\"";
+        /// The main port, `$PORT` for the program: a number, or a table as in `[ports]`.
+        port: RawPort = "none", "8080";
+        /// Host name, with a path if wanted, that the load balancer sends to this service.
+        route: Route = "none", "\"shop.example.com\"";
+        /// How to tell that an instance works: "/path", "tcp", "exec:./check", or a table.
+        health: RawHealth = "none", "\"/up\"";
+        /// How many instances run.
+        count: Whole<1, { limits::COUNT }> = "1", "2";
+        /// Services of the same app that start first and may be connected to.
+        needs: Vec<At<ServiceName>> = "none", "[\"db\"]";
+        /// How connections are shared out: a built-in policy or one of `[policies]`.
+        policy: PolicyName = "round-robin", "\"least-connections\"";
+        /// Stop after this long without a connection; the next connection starts it again.
+        idle: Span = "never", "\"10m\"";
+        /// Further ports by name, each `$PORT_<NAME>` for the program: a number or a table.
+        ports: Map<PortName, RawPort> = "none", "{ metrics = 9100 }";
+        /// What the program may use; anything not listed does not exist for it.
+        access: RawAccess = "see its keys", "{ read = [\".\"] }";
+        /// What the program may use up.
+        limits: RawLimits = "see its keys", "{ memory = \"512M\" }";
+        /// Environment variables; `$PORT` and its kin are replaced in their values.
+        env: Map<EnvName, EnvValue> = "none", "{ RAILS_ENV = \"production\" }";
+    }
+}
+
+table! {
+    /// A leased port.
+    RawPort {
+        /// The number.
+        port: PortNumber = "required", "9100";
+        /// Transport protocol.
+        protocol: Protocol = "tcp", "\"udp\"";
+        /// The only network interface the port is reachable through.
+        interface: InterfaceName = "any the program binds", "\"lo\"";
+        /// The program cannot be told its port: its bind is rewritten.
+        fixed: bool = "false", "true";
+        /// The port is handed over as a bound socket (`LISTEN_FDS`).
+        activate: bool = "false", "true";
+    }
+}
+
+table! {
+    /// A health check.
+    RawHealth {
+        /// Path that answers 2xx or 3xx on the main port.
+        http: HttpPath = "none", "\"/up\"";
+        /// The main port accepts a connection.
+        tcp: bool = "false", "true";
+        /// Program that exits with 0.
+        exec: Command = "none", "\"./check\"";
+        /// Time between two checks.
+        every: Span = "decided by the agent", "\"5s\"";
+        /// Time one check may take.
+        within: Span = "decided by the agent", "\"1s\"";
+    }
+}
+
+table! {
+    /// What a program may use.
+    RawAccess {
+        /// Which of the host's own files are in view.
+        base: Base = "system", "\"none\"";
+        /// Paths that may be read, programs below them included.
+        read: Vec<At<ReadPath>> = "the manifest's folder", "[\".\", \"/etc/ssl/certs\"]";
+        /// Paths that may be written; `data:` marks a directory that hostctl creates and keeps.
+        write: Vec<At<RawWrite>> = "none", "[\"data:/srv/shop\"]";
+        /// Which network stack the program sees.
+        network: Network = "host if anything of it is granted, else none", "\"private\"";
+        /// The only network interfaces traffic may pass.
+        interfaces: Vec<At<InterfaceName>> = "what the ports and destinations need", "[\"lo\", \"eth0\"]";
+        /// Destinations that may be connected to, each with its port.
+        connect: Vec<At<RawDestination>> = "the app's own ports and its needs", "[\"10.0.0.0/8:5432\"]";
+        /// Linux capabilities, by name.
+        capabilities: Vec<At<Capability>> = "none", "[\"CAP_NET_RAW\"]";
+        /// System calls beyond the default filter, by name.
+        syscalls: Vec<At<SyscallName>> = "none", "[\"io_uring_setup\"]";
+        /// Which user the program runs as.
+        user: User = "own", "\"root\"";
+    }
+}
+
+table! {
+    /// A path that may be written.
+    RawWrite {
+        /// The path, `data:` in front of a managed directory.
+        path: WritePath = "required", "\"data:/srv/plugins\"";
+        /// Programs below the path may be executed.
+        exec: bool = "false", "true";
+    }
+}
+
+table! {
+    /// What a program may use up.
+    RawLimits {
+        /// Memory of all processes of an instance.
+        memory: Bytes = "no limit", "\"512M\"";
+        /// Processor time: 100% is one core.
+        cpu: CpuShare = "no limit", "\"150%\"";
+        /// Processes and threads of an instance.
+        processes: Whole<1, { limits::PROCESSES }> = "no limit", "64";
+        /// Open descriptors of one process.
+        files: Whole<1, { limits::FILES }> = "65536, or the host's hard limit if that is lower", "1024";
+    }
+}
+
+table! {
+    /// Where output goes.
+    RawLogs {
+        /// How much is kept: a size, an age, or both.
+        keep: Keep = "decided by the agent", "\"500M 14d\"";
+        /// Where records are sent, each an address or a table with a filter.
+        sinks: Vec<At<RawSink>> = "none", "[\"journal\"]";
+    }
+}
+
+table! {
+    /// One destination of log records.
+    RawSink {
+        /// The address: journal, file:, syslog:, loki+http(s)://, otlp+http(s)://, http(s)://, exec:.
+        to: SinkAddress = "required", "\"file:log/app.log\"";
+        /// Filter; only matching records are sent.
+        when: Filter = "every record", "\"level>=warn\"";
+    }
+}
+
+table! {
+    /// A program run on a trigger; exactly one of `cron`, `every`, `http` and `event`.
+    RawHook {
+        /// Schedule: five crontab fields, or a word such as @daily.
+        cron: Cron = "none", "\"0 7 * * *\"";
+        /// A fixed time between two starts.
+        every: Span = "none", "\"35m\"";
+        /// Time zone of the schedule, by its IANA name, or "local".
+        zone: Zone = "UTC", "\"Europe/Prague\"";
+        /// How the schedule's two day fields combine when both are restricted.
+        days: Days = "must be said when it matters", "\"both\"";
+        /// What happens to runs that were missed.
+        missed: Missed = "once", "\"skip\"";
+        /// Request that starts it: a method if wanted, then host and path.
+        http: HttpTrigger = "none", "\"POST api.example.com/thumbnail\"";
+        /// Event that starts it.
+        event: Event = "none", "\"crashed\"";
+        /// The program and its arguments.
+        run: Command = "required", "\"./digest\"";
+        /// Service whose directory, grants, environment and limits it shares.
+        like: ServiceName = "none", "\"web\"";
+        /// What happens when the previous run still runs.
+        overlap: Overlap = "skip", "\"queue\"";
+        /// The run is ended by force after this long.
+        timeout: Span = "none", "\"20m\"";
+        /// How many run at the same time, for `http`.
+        max: Whole<1, { limits::COUNT }> = "1", "8";
+    }
+}
+
+table! {
+    /// A balancing policy that is a program.
+    RawPolicy {
+        /// The program and its arguments.
+        run: Command = "required", "\"python3 rack_aware.py\"";
+        /// Time for one answer.
+        deadline: Span = "decided by the agent", "\"20ms\"";
+        /// Built-in policy used while the program gives no answer.
+        fallback: PolicyName = "round-robin", "\"random\"";
+    }
+}

@@ -1,0 +1,11 @@
+//! The promises of the formats, one module each. Inputs and what must come of them are pairs of
+//! files in the folders beside this one.
+
+mod accept;
+mod golden;
+mod layers;
+mod properties;
+mod schema;
+mod strings;
+mod ui;
+mod wire;

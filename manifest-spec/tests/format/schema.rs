@@ -1,0 +1,183 @@
+//! Promise: the JSON Schema accepts what the format accepts and refuses what has the wrong form;
+//! the key reference names every key once.
+
+use crate::golden::Pairs;
+use manifest_spec::{Document, keys, schema};
+use serde_json::{Value, json};
+use toml::de::{DeTable, DeValue};
+
+const GOOD: Pairs = Pairs { folder: "accept", prefix: "good-", extension: "json" };
+const BAD: Pairs = Pairs { folder: "ui", prefix: "bad-", extension: "stderr" };
+
+fn table_json(table: &DeTable<'_>) -> Value {
+    table
+        .iter()
+        .map(|(key, value)| (key.get_ref().to_string(), value_json(value.get_ref())))
+        .collect()
+}
+
+fn value_json(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => json!(text),
+        DeValue::Integer(number) => {
+            number.as_str().parse::<i64>().map_or(Value::Null, |n| json!(n))
+        }
+        DeValue::Float(number) => json!(number.as_str().parse::<f64>().unwrap_or(f64::NAN)),
+        DeValue::Boolean(truth) => json!(truth),
+        DeValue::Datetime(_) => Value::Null,
+        DeValue::Array(items) => items.iter().map(|item| value_json(item.get_ref())).collect(),
+        DeValue::Table(table) => table_json(table),
+    }
+}
+
+/// The part of draft 2020-12 that the schema uses, without patterns.
+struct Checker<'a> {
+    root: &'a Value,
+}
+
+impl Checker<'_> {
+    fn accepts(&self, schema: &Value, value: &Value) -> bool {
+        let Some(rules) = schema.as_object() else { return schema.as_bool().unwrap_or(false) };
+        rules.iter().all(|(rule, argument)| self.obeys(rule, argument, schema, value))
+    }
+
+    fn obeys(&self, rule: &str, argument: &Value, schema: &Value, value: &Value) -> bool {
+        let accepts = |one: &Value| self.accepts(one, value);
+        let list = || argument.as_array().expect("a list of schemas").iter();
+        match rule {
+            "$ref" => {
+                let pointer = argument.as_str().expect("a reference").trim_start_matches('#');
+                accepts(self.root.pointer(pointer).expect("the reference leads somewhere"))
+            }
+            "type" => match argument.as_str().expect("one type") {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "integer" => value.is_i64(),
+                "boolean" => value.is_boolean(),
+                other => panic!("unknown type {other}"),
+            },
+            "enum" => list().any(|one| one == value),
+            "minimum" => value.as_i64().is_none_or(|n| n >= argument.as_i64().expect("a bound")),
+            "maximum" => value.as_i64().is_none_or(|n| n <= argument.as_i64().expect("a bound")),
+            "maxItems" => value
+                .as_array()
+                .is_none_or(|all| all.len() as u64 <= argument.as_u64().expect("a bound")),
+            "anyOf" => list().any(accepts),
+            "oneOf" => list().filter(|one| self.accepts(one, value)).count() == 1,
+            "not" => !accepts(argument),
+            "required" => list().all(|key| value.get(key.as_str().expect("a key")).is_some()),
+            "items" => {
+                value.as_array().is_none_or(|all| all.iter().all(|one| self.accepts(argument, one)))
+            }
+            "propertyNames" => value
+                .as_object()
+                .is_none_or(|all| all.keys().all(|key| self.accepts(argument, &json!(key)))),
+            "properties" => value.as_object().is_none_or(|all| {
+                all.iter()
+                    .all(|(key, one)| argument.get(key).is_none_or(|rule| self.accepts(rule, one)))
+            }),
+            "additionalProperties" => value.as_object().is_none_or(|all| {
+                let known = |key: &str| schema["properties"].get(key).is_some();
+                all.iter()
+                    .filter(|(key, _)| !known(key))
+                    .all(|(_, one)| self.accepts(argument, one))
+            }),
+            "$schema" | "$defs" | "title" | "description" | "examples" | "pattern"
+            | "maxLength" | "maxProperties" => true,
+            other => panic!("the checker does not know {other}"),
+        }
+    }
+}
+
+fn accepts(text: &str) -> bool {
+    let schema = schema();
+    let table = DeTable::parse(text).expect("the case is TOML");
+    Checker { root: &schema }.accepts(&schema, &table_json(table.get_ref()))
+}
+
+#[test]
+fn good_manifests_are_accepted() {
+    for name in GOOD.names() {
+        assert!(accepts(&GOOD.input(&name)), "{name}");
+    }
+}
+
+#[test]
+fn wrong_forms_are_refused() {
+    let forms = [
+        "no-name",
+        "no-run",
+        "name-number",
+        "unknown-key",
+        "unknown-key-in-limits",
+        "port-string",
+        "port-zero",
+        "port-too-large",
+        "port-float",
+        "port-protocol",
+        "port-fixed-string",
+        "count-zero",
+        "base-unknown",
+        "read-string",
+        "needs-string",
+        "run-number-in-list",
+        "service-not-table",
+        "services-not-table",
+        "service-key-beside-services",
+        "service-without-run",
+        "hook-overlap",
+        "hook-no-run",
+        "sink-without-to",
+        "port-table-without-number",
+        "profile-name",
+        "profile-value",
+        "memory-integer",
+    ];
+    for form in forms {
+        assert!(!accepts(&BAD.input(&format!("bad-{form}"))), "{form}");
+    }
+}
+
+#[test]
+fn every_example_is_valid_for_its_key() {
+    for key in keys().iter().filter(|key| !key.path.contains(['<', '[', '.'])) {
+        let rest = match key.path.as_str() {
+            "name" => "run = \"x\"\n",
+            "services" => "name = \"x\"\n",
+            "run" => "name = \"x\"\nport = 1\n",
+            "port" => "name = \"x\"\nrun = \"x\"\n",
+            _ => "name = \"x\"\nrun = \"x\"\nport = 1\n",
+        };
+        // Needs no service of another: the key's form is what is shown.
+        if key.path == "needs" {
+            continue;
+        }
+        let text = format!("{rest}{} = {}\n", key.path, key.example);
+        let result =
+            Document::parse("example.toml", &text).and_then(|document| document.manifest());
+        assert!(result.is_ok(), "{text}\n{}", result.expect_err("it is not ok"));
+        assert!(accepts(&text), "{text}");
+    }
+}
+
+#[test]
+fn the_reference_names_every_key_once() {
+    let keys = keys();
+    let mut paths: Vec<&str> = keys.iter().map(|key| key.path.as_str()).collect();
+    paths.sort_unstable();
+    let count = paths.len();
+    paths.dedup();
+    assert_eq!(paths.len(), count);
+    for path in [
+        "name",
+        "access.read",
+        "ports.<name>.protocol",
+        "hooks.<name>.cron",
+        "logs.sinks[].to",
+        "access.write[].exec",
+    ] {
+        assert!(paths.contains(&path), "{path} in {paths:?}");
+    }
+    assert!(keys.iter().all(|key| key.doc.ends_with('.') && !key.example.is_empty()));
+}
