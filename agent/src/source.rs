@@ -66,11 +66,12 @@ pub fn load(
     if let Some(profile) = &overrides.profile {
         document.apply(Layer::Profile(profile))?;
     }
-    if let Some(app) = None::<&str> {
-        let path = drop_in(app);
-        if let Some(text) = read_if_present(&path)? {
-            document.apply(Layer::DropIn { file: &path.display().to_string(), text: &text })?;
-        }
+    // The name only finds the file here; whether it is a name is checked with everything else.
+    let path = document.name().filter(|name| !name.contains('/')).map(drop_in);
+    if let Some(path) = path
+        && let Some(text) = read_if_present(&path)?
+    {
+        document.apply(Layer::DropIn { file: &path.display().to_string(), text: &text })?;
     }
     for (name, value) in &overrides.variables {
         document.apply(Layer::Variable { name, value })?;

@@ -115,18 +115,30 @@ impl Document {
     #[must_use]
     pub fn origin(&self, key: &str) -> Option<&Origin> {
         let segments = path::read(key).ok()?;
-        self.walk(&segments).0.filter(|_| !segments.is_empty())
+        self.walk(&segments).0.filter(|_| !segments.is_empty()).map(|place| &place.origin)
     }
 
     /// As [`Document::origin`], or where the nearest table or list around it was written.
     #[must_use]
     pub fn nearest_origin(&self, key: &str) -> Option<&Origin> {
         let segments = path::read(key).ok()?;
-        self.walk(&segments).1
+        self.walk(&segments).1.map(|place| &place.origin)
     }
 
-    /// The origin of a path if it exists, and of the last part of it that does.
-    fn walk(&self, segments: &[Segment]) -> (Option<&Origin>, Option<&Origin>) {
+    /// The same diagnostic with the place of its key, and the line to look at if the key itself was
+    /// written. For those who find mistakes that only a host can show.
+    #[must_use]
+    pub fn place(&self, diagnostic: Diagnostic) -> Diagnostic {
+        let segments = path::read(&diagnostic.key).unwrap_or_default();
+        let (exact, nearest) = self.walk(&segments);
+        let Some(place) = nearest else { return diagnostic };
+        let mut placed = diagnostic.at(place.origin.clone());
+        placed.excerpt = exact.and_then(|place| self.sources.excerpt(place));
+        placed
+    }
+
+    /// The place of a path if it exists, and of the last part of it that does.
+    fn walk(&self, segments: &[Segment]) -> (Option<&Place>, Option<&Place>) {
         let mut node = &self.root;
         let mut nearest = None;
         for segment in segments {
@@ -139,7 +151,7 @@ impl Document {
                 Some(found) => node = found,
                 None => return (None, nearest),
             }
-            nearest = Some(&node.place.origin);
+            nearest = Some(&node.place);
         }
         (nearest, nearest)
     }

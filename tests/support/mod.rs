@@ -5,6 +5,9 @@
 //! that is dropped leaves nothing behind. What a test needs and the machine lacks is said in words
 //! and fails the test: nothing is skipped.
 
+pub mod attack;
+pub mod ports;
+
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +25,16 @@ pub enum As {
     Root,
     /// [`USER`], without any privilege.
     User,
+}
+
+impl As {
+    /// The uid that hostctl is started with.
+    pub fn uid(self) -> u32 {
+        match self {
+            As::Root => 0,
+            As::User => USER,
+        }
+    }
 }
 
 /// Both, for promises that hold in every mode.
@@ -88,6 +101,25 @@ impl Scene {
         path
     }
 
+    /// Copy a folder into the app's.
+    pub fn copy_app(&self, folder: &Path) {
+        let from = folder.join(".");
+        let status = Command::new("cp").arg("-R").args([&from, &self.app()]).status().unwrap();
+        assert!(status.success(), "{} can't be copied", folder.display());
+        if self.who == As::User {
+            let owner = format!("{USER}:{USER}");
+            let status =
+                Command::new("chown").args(["-R", &owner]).arg(self.app()).status().unwrap();
+            assert!(status.success());
+        }
+    }
+
+    /// Write an app.toml whose program is this shell script; `rest` follows its first two keys.
+    pub fn shell_app(&self, script: &str, rest: &str) {
+        self.write("main.sh", script);
+        self.write("app.toml", &format!("name = \"demo\"\nrun = \"sh main.sh\"\n{rest}"));
+    }
+
     /// Compile `tests/attackers/NAME.c` into the app's folder, statically.
     pub fn attacker(&self, name: &str) -> PathBuf {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("attackers/{name}.c"));
@@ -127,7 +159,10 @@ impl Scene {
     }
 
     /// hostctl with these arguments.
-    pub fn hostctl<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    pub fn hostctl<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
         let mut command = self.command(&hostctl());
         command.args(arguments);
         command
@@ -139,7 +174,10 @@ impl Scene {
     }
 
     /// Start hostctl and go on.
-    pub fn start<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Running {
+    pub fn start<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Running {
         let mut command = self.hostctl(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running { child: Some(command.spawn().unwrap()) }
@@ -203,6 +241,16 @@ impl Running {
         assert!(status.success());
     }
 
+    /// Take standard output up to a line with this in it; the rest stays for [`Running::wait`].
+    pub fn until_output(&mut self, part: &str) {
+        until(self.child().stdout.as_mut().unwrap(), part);
+    }
+
+    /// The same for standard error.
+    pub fn until_error(&mut self, part: &str) {
+        until(self.child().stderr.as_mut().unwrap(), part);
+    }
+
     /// Wait for its end.
     pub fn wait(mut self) -> Ran {
         Ran::from(self.child.take().unwrap().wait_with_output().unwrap())
@@ -255,6 +303,21 @@ pub fn descendants(pid: i32) -> Vec<i32> {
         found.extend(descendants(child));
     }
     found
+}
+
+/// Read up to the line that holds `part`, byte by byte so that nothing behind it is lost.
+fn until(stream: &mut impl std::io::Read, part: &str) {
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while !said.ends_with(b"\n") || !String::from_utf8_lossy(last_line(&said)).contains(part) {
+        let count = stream.read(&mut byte).unwrap();
+        assert!(count > 0, "{part:?} was never said, but:\n{}", String::from_utf8_lossy(&said));
+        said.push(byte[0]);
+    }
+}
+
+fn last_line(text: &[u8]) -> &[u8] {
+    text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 
 /// Wait until something holds; what it was, if it does not in ten seconds.

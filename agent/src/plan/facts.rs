@@ -31,6 +31,8 @@ pub struct HostFacts {
     pub mount_api: bool,
     /// cgroup v2 controllers that the root of the unified hierarchy offers.
     pub controllers: Vec<String>,
+    /// What `/etc/localtime` points at, if it is a link into the zone database.
+    pub zone: Option<PathBuf>,
     /// `/bin` and its kin.
     pub root_entries: Vec<(String, RootEntry)>,
     /// Hard limit of open files of the caller.
@@ -68,6 +70,7 @@ impl HostFacts {
             notify: host_sys::seccomp::can_notify(),
             mount_api: host_sys::mount::supported(),
             controllers: controllers(),
+            zone: zone(),
             root_entries: ROOT_ENTRIES.iter().filter_map(|name| root_entry(name)).collect(),
             files_limit: files.map_or(1024, |(_, hard)| hard),
             subordinate: if uid == 0 { subordinate() } else { Vec::new() },
@@ -97,9 +100,9 @@ pub fn variables(prefix: &str) -> Vec<(String, String)> {
     found
 }
 
-/// `6.18` from the release string of uname(2), as /proc has it; (0, 0) where it can't be read.
+/// `6.18` from the release string of uname(2); (0, 0) where it is none.
 fn kernel() -> (u32, u32) {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = host_sys::process::kernel_release();
     let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().ok());
     (parts.next().flatten().unwrap_or(0), parts.next().flatten().unwrap_or(0))
 }
@@ -110,6 +113,14 @@ fn controllers() -> Vec<String> {
         .find_map(|path| std::fs::read_to_string(path).ok())
         .map(|text| text.split_whitespace().map(str::to_owned).collect())
         .unwrap_or_default()
+}
+
+/// localtime(5) is a link to a file below /usr/share/zoneinfo, written with or without `..`.
+fn zone() -> Option<PathBuf> {
+    let target = Path::new("/etc").join(std::fs::read_link("/etc/localtime").ok()?);
+    let below = target.to_str()?.split_once("usr/share/zoneinfo/")?.1;
+    (!below.split('/').any(|part| part == ".."))
+        .then(|| Path::new("/usr/share/zoneinfo").join(below))
 }
 
 fn root_entry(name: &str) -> Option<(String, RootEntry)> {

@@ -5,9 +5,11 @@
 //! plan. Never writes; asks the host only through [`facts`].
 
 pub mod directories;
+mod environment;
 pub mod explain;
 pub mod facts;
 mod grants;
+mod permit;
 pub mod resolve;
 mod unenforced;
 

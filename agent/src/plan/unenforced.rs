@@ -80,12 +80,12 @@ pub(super) fn unenforced(plan: &Plan, service: &Service, facts: &HostFacts) -> V
         name(
             true,
             "a uid of its own",
-            "without root the program runs as you and may signal your other programs' files by their owner; other sandboxes of yours share the uid",
+            "without root the program runs under your uid, which your other sandboxes share",
         );
         name(
             true,
             "leaving your groups",
-            "without root the kernel keeps your supplementary groups in force",
+            "without root your supplementary groups stay in force, for what the grants show",
         );
     }
     if plan.limits.memory.is_some() {

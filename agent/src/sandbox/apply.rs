@@ -3,16 +3,18 @@
 //! Invariant: host objects are opened once and held; what is mounted is what was checked; targets
 //! are found below the new root without following any link. The first failure ends everything.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use host_sys::file::{self, Kind};
 use host_sys::landlock::{Ruleset, access};
 use host_sys::mount::{self, Attributes};
 use host_sys::{Errno, creds, limit, net, process};
 
-use super::paths::{self, Trust};
+use super::paths::{self, PathError, Trust};
 use super::seccomp;
 use super::step::{Allowed, Bind, Landlock, Step};
 
@@ -20,7 +22,7 @@ use super::step::{Allowed, Bind, Landlock, Step};
 /// every host has and below which nothing is ever granted.
 const FOOTHOLD: &str = "/sys";
 
-/// Private writable file systems may use this share of the memory.
+/// What a program writes to its private directories may use this share of the memory.
 const SCRATCH_SIZE: &std::ffi::CStr = c"25%";
 
 /// Nothing but reading.
@@ -57,8 +59,10 @@ pub(super) struct Scaffold {
     host: Option<OwnedFd>,
     /// The new root.
     root: Option<OwnedFd>,
+    /// The directory of the new root that was used last; the next step often wants the same.
+    last: RefCell<Option<(PathBuf, Rc<OwnedFd>)>>,
     /// An empty directory and an empty file to hide others with.
-    blanks: Option<(OwnedFd, OwnedFd)>,
+    blanks: Option<(Rc<OwnedFd>, OwnedFd)>,
     /// Receives denied calls, once the filter stands.
     pub listener: Option<host_sys::seccomp::Listener>,
 }
@@ -114,7 +118,7 @@ impl Scaffold {
 
     fn new_root(&mut self) -> Done {
         file::set_umask(0);
-        let options = [(c"mode", Some(c"0755")), (c"size", Some(c"64m"))];
+        let options = [(c"mode", Some(c"0755")), (c"size", Some(SCRATCH_SIZE))];
         let attributes = Attributes { no_setuid: true, no_devices: true, ..Attributes::default() };
         let root = mount::new_filesystem(c"tmpfs", &options, attributes)?;
         let foothold = file::hold_in_root(self.host()?, Path::new(FOOTHOLD))?;
@@ -125,21 +129,37 @@ impl Scaffold {
 
     /// The directory a path inside lies in, made with its parents where it is missing, and the
     /// path's last component.
-    fn parent<'a>(&self, path: &'a Path) -> Result<(OwnedFd, &'a Path), Errno> {
+    fn parent<'a>(&self, path: &'a Path) -> Result<(Rc<OwnedFd>, &'a Path), Errno> {
         let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::EINVAL)?;
         Ok((self.directory(parent)?, Path::new(name)))
     }
 
     /// Hold a directory inside, made with its parents where it is missing.
-    fn directory(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        match file::hold_in_root(self.root()?, path) {
+    fn directory(&self, path: &Path) -> Result<Rc<OwnedFd>, Errno> {
+        if let Some((last, held)) = &*self.last.borrow()
+            && last == path
+        {
+            return Ok(Rc::clone(held));
+        }
+        let held = match file::hold_in_root(self.root()?, path) {
             Err(Errno::ENOENT) => {
                 let (parent, name) = self.parent(path)?;
                 file::make_directory(parent.as_fd(), name, 0o755)?;
                 file::hold(parent.as_fd(), name)
             }
             result => result,
-        }
+        };
+        let held = Rc::new(held?);
+        *self.last.borrow_mut() = Some((path.to_owned(), Rc::clone(&held)));
+        Ok(held)
+    }
+
+    /// Make a mount visible.
+    fn attach(&self, mount: &OwnedFd, target: &OwnedFd) -> Done {
+        mount::attach(mount.as_fd(), target.as_fd())?;
+        // What is held of this place now lies under the mount.
+        self.last.replace(None);
+        Ok(())
     }
 
     fn link(&self, path: &Path, target: &Path) -> Done {
@@ -154,18 +174,25 @@ impl Scaffold {
         Ok(())
     }
 
-    /// A host file's content; the link itself where it is one into /usr, which is in view.
+    /// A host file's content. What is a link, or something other than a file, is looked at through
+    /// the object that was found, never by its name again.
     fn copy(&self, path: &Path) -> Done {
-        let trust = Trust { owner: None, no_links: false };
-        let Ok(held) = paths::find(self.host()?, path, trust) else { return Ok(()) };
-        if file::status(held.as_fd())?.kind != Kind::File {
+        let host = self.host()?;
+        let opened = match file::read_in_root(host, path) {
+            Err(Errno::ELOOP) => paths::find(host, path, Trust { owner: None, no_links: false })
+                .map_err(|error| error.errno().unwrap_or(Errno::ELOOP))
+                .and_then(|held| file::reopen_for_reading(held.as_fd())),
+            opened => opened,
+        };
+        let Ok(opened) = opened else { return Ok(()) };
+        let status = file::status(opened.as_fd())?;
+        if status.kind != Kind::File {
             return Ok(());
         }
-        // Reopened through its own descriptor: the object that was checked is the one read.
-        let mut source = file::reopen_for_reading(held.as_fd())?;
-        let mut content = Vec::new();
-        std::io::Read::read_to_end(&mut source, &mut content).map_err(|error| errno_of(&error))?;
-        self.write(path, &content)
+        // A byte more than it has: the end is then seen by the first read.
+        let mut content = vec![0; status.size as usize + 1];
+        let length = file::read(opened.as_fd(), &mut content)?;
+        self.write(path, &content[..length])
     }
 
     fn bind(&self, bind: &Bind) -> Done {
@@ -174,6 +201,12 @@ impl Scaffold {
             Ok(source) => source,
             Err(error) if bind.optional && error.errno() == Some(Errno::ENOENT) => return Ok(()),
             Err(error) => {
+                let error = match error {
+                    PathError::Kernel(path, errno) => {
+                        PathError::Kernel(paths::blame(self.host()?, &path), errno)
+                    }
+                    other => other,
+                };
                 return Err(StepError { errno: error.errno(), detail: error.to_string() });
             }
         };
@@ -199,18 +232,18 @@ impl Scaffold {
             no_exec: !bind.exec,
         };
         mount::add_attributes(tree.as_fd(), attributes, true)?;
-        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+        self.attach(&tree, &target)
     }
 
     /// The object inside that a mount covers, made if nothing is there. Inside another grant it is
     /// the host's own object, which is there unless it was removed since.
-    fn mount_point(&self, path: &Path, kind: Kind) -> Result<OwnedFd, StepError> {
+    fn mount_point(&self, path: &Path, kind: Kind) -> Result<Rc<OwnedFd>, StepError> {
         let shown = path.display();
         match file::hold_in_root(self.root()?, path) {
             Ok(target) => {
                 let directory = file::status(target.as_fd())?.kind == Kind::Directory;
                 if directory == (kind == Kind::Directory) {
-                    return Ok(target);
+                    return Ok(Rc::new(target));
                 }
                 Err(StepError::because(format!("{shown} inside is of another type")))
             }
@@ -220,7 +253,7 @@ impl Scaffold {
             Err(Errno::ENOENT) => {
                 let (parent, name) = self.parent(path).map_err(|errno| unmade(path, errno))?;
                 file::create(parent.as_fd(), name, 0o444).map_err(|errno| unmade(path, errno))?;
-                Ok(file::hold(parent.as_fd(), name)?)
+                Ok(Rc::new(file::hold(parent.as_fd(), name)?))
             }
             Err(Errno::ELOOP) => Err(StepError::because(format!(
                 "{shown} inside leads through a symbolic link of another grant"
@@ -240,15 +273,18 @@ impl Scaffold {
         let tree = mount::clone_tree(source.as_fd(), false)?;
         let attributes = Attributes { no_setuid: true, no_exec: true, ..Attributes::default() };
         mount::add_attributes(tree.as_fd(), attributes, false)?;
-        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+        self.attach(&tree, &target)
     }
 
+    /// A directory of the root's file system, mounted on itself: it stays writable when the root is
+    /// sealed, which is a property of the mount.
     fn scratch(&self, path: &Path) -> Done {
-        let options = [(c"mode", Some(c"1777")), (c"size", Some(SCRATCH_SIZE))];
-        let attributes = Attributes { read_only: false, ..READ_ONLY };
-        let scratch = mount::new_filesystem(c"tmpfs", &options, attributes)?;
-        let target = self.directory(path)?;
-        Ok(mount::attach(scratch.as_fd(), target.as_fd())?)
+        let (parent, name) = self.parent(path)?;
+        file::make_directory(parent.as_fd(), name, 0o1777)?;
+        let directory = file::hold(parent.as_fd(), name)?;
+        let window = mount::clone_tree(directory.as_fd(), false)?;
+        mount::add_attributes(window.as_fd(), Attributes { read_only: false, ..READ_ONLY }, false)?;
+        self.attach(&window, &directory)
     }
 
     fn terminals(&self) -> Done {
@@ -256,7 +292,7 @@ impl Scaffold {
         let attributes = Attributes { no_setuid: true, no_exec: true, ..Attributes::default() };
         let terminals = mount::new_filesystem(c"devpts", &options, attributes)?;
         let target = self.directory(Path::new("/dev/pts"))?;
-        Ok(mount::attach(terminals.as_fd(), target.as_fd())?)
+        self.attach(&terminals, &target)
     }
 
     fn processes(&self) -> Done {
@@ -268,7 +304,7 @@ impl Scaffold {
             StepError { errno: Some(errno), detail }
         })?;
         let target = self.directory(Path::new("/proc"))?;
-        Ok(mount::attach(processes.as_fd(), target.as_fd())?)
+        self.attach(&processes, &target)
     }
 
     fn mask(&mut self, path: &Path) -> Done {
@@ -284,10 +320,10 @@ impl Scaffold {
         }
         let Some((directory, blank)) = &self.blanks else { return Err(Errno::EBADF.into()) };
         let kind = file::status(target.as_fd())?.kind;
-        let source = if kind == Kind::Directory { directory } else { blank };
-        let tree = mount::clone_tree(source.as_fd(), false)?;
+        let source = if kind == Kind::Directory { directory.as_fd() } else { blank.as_fd() };
+        let tree = mount::clone_tree(source, false)?;
         mount::add_attributes(tree.as_fd(), READ_ONLY, false)?;
-        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+        self.attach(&tree, &target)
     }
 
     fn enter(&mut self) -> Done {
@@ -295,6 +331,7 @@ impl Scaffold {
         // From here on the host's files are out of reach.
         self.host = None;
         self.blanks = None;
+        self.last.replace(None);
         Ok(())
     }
 

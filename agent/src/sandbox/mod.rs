@@ -122,6 +122,13 @@ fn system_base(facts: &HostFacts) -> Vec<Step> {
         });
     }
     steps.extend(base::COPIED.map(|path| Step::Copy { path: path.into() }));
+    steps.push(link("/etc/os-release", "../usr/lib/os-release"));
+    steps.extend(
+        facts
+            .zone
+            .iter()
+            .map(|zone| Step::Link { path: "/etc/localtime".into(), target: zone.clone() }),
+    );
     steps.extend(base::BOUND.map(|path| host(path, true, false)));
     steps
 }
@@ -214,9 +221,9 @@ fn landlock(plan: &Plan, facts: &HostFacts) -> Landlock {
     ];
     if plan.base == Base::System {
         rules.push(("/usr".into(), Allowed::Execute));
-        rules.extend(facts.root_entries.iter().filter_map(|(name, entry)| {
-            (*entry == RootEntry::Directory).then(|| (Path::new("/").join(name), Allowed::Execute))
-        }));
+        let directories =
+            facts.root_entries.iter().filter(|(_, entry)| *entry == RootEntry::Directory);
+        rules.extend(directories.map(|(name, _)| (Path::new("/").join(name), Allowed::Execute)));
     }
     rules.extend(plan.grants.iter().map(|grant| {
         let allowed = match (grant.kind, grant.exec) {

@@ -79,12 +79,12 @@ pub(super) fn find(root: BorrowedFd<'_>, path: &Path, trust: Trust) -> Result<Ow
     // One call is enough for the path without links that nearly every grant is.
     match file::hold_in_root(root, path) {
         Err(Errno::ELOOP) => Walk::new(root, path, trust)?.run(),
-        result => result.map_err(|errno| PathError::Kernel(blame(root, path), errno)),
+        result => result.map_err(|errno| PathError::Kernel(path.to_owned(), errno)),
     }
 }
 
 /// The first prefix of `path` that can't be held: what to name in an error.
-fn blame(root: BorrowedFd<'_>, path: &Path) -> PathBuf {
+pub(super) fn blame(root: BorrowedFd<'_>, path: &Path) -> PathBuf {
     let mut prefixes: Vec<_> = path.ancestors().collect();
     prefixes.reverse();
     let missing = prefixes.iter().find(|prefix| file::hold_in_root(root, prefix).is_err());

@@ -48,7 +48,7 @@ pub enum Step {
     Bind(Bind),
     /// A device of the host: the name in /dev.
     Device(&'static str),
-    /// A writable, private, empty file system.
+    /// An empty directory that stays writable: a window into the root's own file system.
     Scratch {
         /// Absolute path inside.
         path: PathBuf,

@@ -35,17 +35,22 @@ pub fn become_user(uid: u32, gid: u32) -> Result<()> {
     nix::unistd::setresuid(uid, uid, uid)
 }
 
-/// Remove every capability but `keep` from the bounding set of this thread (capabilities(7)).
-/// Names the kernel is too old for are not in its set and so need no removal.
+/// Remove every capability but `keep` from the bounding set of this thread (capabilities(7)): all
+/// that the running kernel knows, not only those known here by name.
 ///
 /// # Errors
 /// `EPERM` without CAP_SETPCAP; `EINVAL` for a name that is not a capability.
 pub fn limit_bounding_set(keep: &[String]) -> Result<()> {
-    let keep = parse(keep)?;
-    for capability in caps::runtime::procfs_all_supported(None).unwrap_or_else(|_| caps::all()) {
-        if !keep.contains(&capability) {
-            caps::drop(None, CapSet::Bounding, capability).map_err(|_| Errno::EPERM)?;
-        }
+    let keep: Vec<u8> = parse(keep)?.into_iter().map(|capability| capability.index()).collect();
+    for number in (0..64).filter(|number| !keep.contains(number)) {
+        // SAFETY: PR_CAPBSET_DROP takes integers only.
+        let dropped =
+            unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
+        match crate::raw::check(libc::c_long::from(dropped)) {
+            // One more than the last capability of this kernel.
+            Err(Errno::EINVAL) => break,
+            result => result?,
+        };
     }
     Ok(())
 }
@@ -68,12 +73,23 @@ pub fn keep_capabilities() -> Result<()> {
 /// `EPERM` when one of them is not permitted; `EINVAL` for a name that is not a capability.
 pub fn set_capabilities(keep: &[String]) -> Result<()> {
     let keep = parse(keep)?;
-    caps::clear(None, CapSet::Ambient).map_err(|_| Errno::EPERM)?;
+    clear_ambient()?;
     // Permitted last but one: it cannot shrink below effective, nor ambient exceed inheritable.
-    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable, CapSet::Ambient] {
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::set(None, set, &keep).map_err(|_| Errno::EPERM)?;
     }
+    for capability in keep {
+        caps::raise(None, CapSet::Ambient, capability).map_err(|_| Errno::EPERM)?;
+    }
     Ok(())
+}
+
+/// Empty the ambient set in one call (PR_CAP_AMBIENT_CLEAR_ALL).
+fn clear_ambient() -> Result<()> {
+    // SAFETY: PR_CAP_AMBIENT takes integers only.
+    let cleared =
+        unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    crate::raw::check(libc::c_long::from(cleared)).map(|_| ())
 }
 
 fn parse(names: &[String]) -> Result<CapsHashSet> {

@@ -194,10 +194,10 @@ pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// What open(2) says.
-pub fn reopen_for_reading(held: BorrowedFd<'_>) -> Result<std::fs::File> {
+pub fn reopen_for_reading(held: BorrowedFd<'_>) -> Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", held.as_raw_fd());
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    nix::fcntl::open(path.as_str(), flags, Mode::empty()).map(std::fs::File::from)
+    nix::fcntl::open(path.as_str(), flags, Mode::empty())
 }
 
 /// Open the null device, for reading and writing.

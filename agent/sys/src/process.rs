@@ -312,3 +312,10 @@ pub fn set_standard(number: RawFd, fd: BorrowedFd<'_>) -> Result<()> {
     check(libc::c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) }))?;
     Ok(())
 }
+
+/// The kernel's release, `6.1.0-18-amd64`; empty where uname(2) fails.
+pub fn kernel_release() -> String {
+    nix::sys::utsname::uname()
+        .map(|names| names.release().to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

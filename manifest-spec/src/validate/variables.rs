@@ -12,18 +12,8 @@ use crate::raw::env::{EnvName, EnvValue};
 use crate::suggest::nearest;
 
 /// Set for every program.
-const ALWAYS: [&str; 10] = [
-    "HOME",
-    "HOST",
-    "HOSTCTL_MANIFEST",
-    "LANG",
-    "LOG_SOCKET",
-    "NOTIFY_SOCKET",
-    "PATH",
-    "TERM",
-    "TZ",
-    "USER",
-];
+const ALWAYS: [&str; 7] =
+    ["HOME", "HOST", "HOSTCTL_MANIFEST", "LANG", "LOGNAME", "PATH", "USER"];
 
 /// The variables one program will have, as far as they are known yet.
 struct Scope<'a> {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use agent::plan::Unenforced;
 use agent::plan::directories::DirectoryError;
 use agent::run::RunError;
+use agent::sandbox::message::Failure;
 use agent::source::SourceError;
 use agent::uids::UidError;
 use host_sys::Errno;
@@ -47,10 +48,14 @@ pub enum Error {
     Directories(DirectoryError),
     /// The app's uid.
     Uid(UidError),
-    /// Running: the failure, and where in the manifest the object was named.
-    Run(RunError, Option<String>),
+    /// Running: the failure, and the place in the manifest that named the object.
+    Run(RunError, Option<Diagnostic>),
     /// A file that can't be written.
     Write(PathBuf, std::io::Error),
+    /// A file that is there already and is not overwritten.
+    Exists(PathBuf),
+    /// A directory without an app that `init` knows, and a manifest to start from.
+    NothingFound(PathBuf, String),
     /// A call of hostctl itself.
     Kernel(Errno),
 }
@@ -96,11 +101,11 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(..) => USAGE,
-            Error::Source(SourceError::Read(..)) => NO_INPUT,
+            Error::Source(SourceError::Read(..)) | Error::NothingFound(..) => NO_INPUT,
             Error::Source(_) | Error::Plan(_) => DATA,
             Error::Strict(_) => NOT_PERMITTED,
             Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
-            Error::Write(..) => CANT_CREATE,
+            Error::Write(..) | Error::Exists(_) => CANT_CREATE,
             Error::Kernel(_) => SYSTEM,
             Error::Run(error, _) => run_code(error),
         }
@@ -119,10 +124,19 @@ impl Error {
                 UidError::Store(_) => "see HOSTCTL_STATE_DIR for keeping state elsewhere",
                 _ => "give hostctl another range with [uids] in policy.toml",
             }),
-            Error::Run(error, place) => run(error, place.as_deref()),
+            Error::Run(error, place) => run(error, place.as_ref()),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
             }
+            Error::Exists(path) => {
+                Told::new(format!("{}: there is one already, and it stays as it is", path.display()))
+                    .hint("add --print to see what would be written")
+            }
+            Error::NothingFound(path, example) => Told::new(format!(
+                "{}: nothing here says how the app starts: no Procfile, package.json, Python web app, Cargo package, Go module, Gemfile with puma, index.html or single executable",
+                path.display()
+            ))
+            .hint(format!("paste this into app.toml and adapt it:\n{example}")),
             Error::Kernel(errno) => Told::new(format!("the kernel refused a call: {errno}")),
         }
     }
@@ -168,7 +182,7 @@ fn run_code(error: &RunError) -> u8 {
     }
 }
 
-fn run(error: &RunError, place: Option<&str>) -> Told {
+fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
     match error {
         RunError::OldKernel((major, minor)) => Told::new(format!(
             "kernel {major}.{minor} is too old: the sandbox needs mount_setattr(2) of 5.12"
@@ -181,26 +195,32 @@ fn run(error: &RunError, place: Option<&str>) -> Told {
                 "{name} is a directory, through which a program could leave the sandbox"
             ))
         }
-        RunError::Data(data) => Told::new(format!("{}: {}", data.key, data.error)),
+        RunError::Data(data) => match place {
+            Some(place) => Told::new(place.to_string()),
+            None => Told::new(format!("{}: {}", data.key, data.error)),
+        },
         RunError::Log(log) => {
             Told::new(format!("logs.sinks: {}: {}", log.path.display(), reason(&log.error)))
         }
         RunError::Spawn(step, errno) => spawn(step, *errno),
-        RunError::Step { number, name, key, failure } => {
-            let cause = match (&failure.errno, failure.detail.as_str()) {
-                (Some(errno), "") => errno.to_string(),
-                (Some(errno), detail) => format!("{detail} ({errno:?})"),
-                (None, detail) => detail.to_owned(),
-            };
-            let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
-            let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
-            Told::new(format!("{place}{key}{cause}\n  in step {number} \"{name}\""))
+        RunError::Step { number, name, failure, .. } => {
+            let said = place.map_or_else(|| cause(failure), ToString::to_string);
+            Told::new(format!("{}\n  in step {number} \"{name}\"", said.trim_end()))
         }
         RunError::Stopped => Told::new("stopped before the program started"),
         RunError::Lost => {
             Told::new("the sandbox was ended from outside: its first process was killed")
         }
         RunError::Kernel(errno) => Told::new(format!("watching the program failed: {errno}")),
+    }
+}
+
+/// What happened in a step, in words where the sandbox found some.
+pub fn cause(failure: &Failure) -> String {
+    match (&failure.errno, failure.detail.as_str()) {
+        (Some(errno), "") => errno.to_string(),
+        (Some(errno), detail) => format!("{detail} ({errno:?})"),
+        (None, detail) => detail.to_owned(),
     }
 }
 

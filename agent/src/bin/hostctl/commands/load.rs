@@ -105,11 +105,7 @@ pub fn plan(
 
 /// Diagnostics of the resolver with the places of their keys.
 fn placed(errors: Diagnostics, document: &Document) -> Diagnostics {
-    let place = |error: manifest_spec::Diagnostic| match document.nearest_origin(&error.key) {
-        Some(origin) => error.clone().at(origin.clone()),
-        None => error,
-    };
-    let all = errors.into_iter().map(place).collect();
+    let all = errors.into_iter().map(|error| document.place(error)).collect();
     Diagnostics::new(all).unwrap_or_else(|| unreachable!("diagnostics are never empty"))
 }
 

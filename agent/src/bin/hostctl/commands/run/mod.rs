@@ -12,10 +12,11 @@ use agent::supervise::Notice;
 use agent::uids;
 use host_sys::process::Exit;
 use host_sys::signal;
+use manifest_spec::Diagnostic;
 
 use super::load::{self, Planned};
 use crate::cli::RunArguments;
-use crate::error::Error;
+use crate::error::{Error, cause};
 use crate::ui::Ui;
 
 pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
@@ -44,8 +45,7 @@ pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     };
     let finished = agent::run::run(&plan, &facts, arguments.interactive, now, &mut notify)
         .map_err(|error| {
-            let place = place(&error, &plan)
-                .and_then(|key| loaded.document.nearest_origin(&key).map(ToString::to_string));
+            let place = about(&error, &plan).map(|about| loaded.document.place(about));
             Error::Run(error, place)
         })?;
     conclude(&finished, &plan, ui);
@@ -64,7 +64,7 @@ fn announce(plan: &Plan, ui: &Ui) {
         ui.say(&format!("{}: not enforced: {}: {}", plan.app, one.what, one.why));
     }
     if let Some(port) = plan.ports.iter().find(|port| port.name.is_none()) {
-        ui.say(&format!("{} on port {}: http://127.0.0.1:{}/", plan.app, port.port, port.port));
+        ui.say(&format!("{}: starting on 127.0.0.1:{}", plan.app, port.port));
     }
 }
 
@@ -85,12 +85,16 @@ fn told(notice: Notice, plan: &Plan) -> String {
     }
 }
 
-/// The manifest key behind a failure.
-fn place(error: &RunError, plan: &Plan) -> Option<String> {
+/// A failure as a mistake in the manifest, if a key of it is behind it.
+fn about(error: &RunError, plan: &Plan) -> Option<Diagnostic> {
     match error {
-        RunError::Step { key, .. } if key == "run" => Some(format!("{}run", plan.key_prefix)),
-        RunError::Step { key, .. } if !key.is_empty() => Some(key.clone()),
-        RunError::Data(data) => Some(data.key.clone()),
+        RunError::Step { key, failure, .. } if key == "run" => {
+            Some(Diagnostic::new(format!("{}run", plan.key_prefix), cause(failure)))
+        }
+        RunError::Step { key, failure, .. } if !key.is_empty() => {
+            Some(Diagnostic::new(key.clone(), cause(failure)))
+        }
+        RunError::Data(data) => Some(Diagnostic::new(data.key.clone(), data.error.to_string())),
         _ => None,
     }
 }

@@ -1,0 +1,59 @@
+# Entry points. On Debian and Ubuntu they install what they need; elsewhere they say what that is.
+
+ifeq ($(shell command -v cargo 2> /dev/null),)
+$(error cargo is not in PATH: install Rust from https://rustup.rs and open a new shell)
+endif
+
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+
+# A static binary starts sooner and runs on a host with any libc. The tests run what ships, so their
+# builds are static too. With --target the flag stays away from build scripts and macros.
+export RUSTFLAGS := $(RUSTFLAGS) -C target-feature=+crt-static
+CARGO_FLAGS := --locked --target $(HOST)
+
+CARGO_TARGET_DIR ?= target
+HOSTCTL := $(CARGO_TARGET_DIR)/$(HOST)/release/hostctl
+
+BUILD_NEEDS := gcc libc6-dev
+RUN_NEEDS   := $(BUILD_NEEDS) python3
+TEST_NEEDS  := $(RUN_NEEDS) busybox-static nginx nodejs postgresql redis-server ruby util-linux
+BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun util-linux
+
+.PHONY: build run test bench lint clean
+
+build:
+	@.ci/packages $(BUILD_NEEDS)
+	@echo "make: building hostctl (release, static)"
+	@cargo build $(CARGO_FLAGS) --release --package agent --bin hostctl
+
+run:
+	@.ci/packages $(RUN_NEEDS)
+	@$(MAKE) --no-print-directory build
+	@echo "make: $(HOSTCTL) run examples/hello/app.toml --port-offset 3"
+	@$(HOSTCTL) run examples/hello/app.toml --port-offset 3
+
+# The end-to-end tests start the binaries, which "cargo test" alone does not build, and read the
+# manifests of all dependencies, those of other platforms too, which a build does not fetch.
+test:
+	@.ci/packages $(TEST_NEEDS)
+	@cargo fetch --quiet --locked
+	@echo "make: building the binaries and the tests"
+	@cargo build $(CARGO_FLAGS) --workspace --bins
+	@cargo test $(CARGO_FLAGS) --workspace
+
+bench:
+	@.ci/packages $(BENCH_NEEDS)
+	@$(MAKE) --no-print-directory build
+	@echo "make: timing starts, a minute or two; BENCH_ROUNDS sets how many"
+	@cargo bench $(CARGO_FLAGS) --package e2e --bench start
+
+lint:
+	@.ci/packages $(BUILD_NEEDS)
+	@echo "make: formatting"
+	@cargo fmt --all --check
+	@echo "make: clippy"
+	@cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	@.ci/dependencies
+
+clean:
+	@cargo clean

@@ -1,0 +1,68 @@
+//! Promise: without root the same sandbox is built, and what it cannot keep is named once, before
+//! the program starts; `--strict` refuses instead.
+
+use crate::support::{As, Scene};
+
+const MISSING: [&str; 2] = ["a uid of its own: ", "leaving your groups: "];
+
+#[test]
+fn what_is_not_kept_is_named_once() {
+    let scene = Scene::new(As::User);
+    scene.shell_app("echo started >&2", "");
+    let ran = scene.run(["run", "app.toml"]).exited(0);
+    let (before, _) = ran.err.split_once("started").unwrap();
+    for what in MISSING {
+        let line = format!("hostctl: demo: not enforced: {what}");
+        assert_eq!(before.matches(&line).count(), 1, "{}", ran.err);
+    }
+    assert_eq!(ran.err.lines().count(), MISSING.len() + 1, "{}", ran.err);
+}
+
+#[test]
+fn strict_refuses_with_the_list() {
+    let scene = Scene::new(As::User);
+    scene.shell_app("echo started", "port = 8080\n");
+    let ran = scene.run(["run", "app.toml", "--strict"]).exited(77);
+    assert_eq!(ran.out, "");
+    for what in MISSING.iter().chain(&["ports and destinations: "]) {
+        assert!(ran.err.contains(&format!("\n  {what}")), "{}", ran.err);
+    }
+}
+
+#[test]
+fn strict_runs_what_root_can_keep() {
+    let scene = Scene::new(As::Root);
+    scene.shell_app("echo started", "");
+    let ran = scene.run(["run", "app.toml", "--strict"]).exited(0);
+    assert_eq!(ran.out, "started\n");
+    let ran = scene.run(["run", "app.toml", "--strict", "--set", "limits.memory=64M"]).exited(77);
+    assert!(ran.err.contains("limits.memory: this version sets no cgroup limits"), "{}", ran.err);
+}
+
+#[test]
+fn what_only_root_can_give_is_refused() {
+    let scene = Scene::new(As::User);
+    for (access, part) in [
+        ("user = \"root\"", "access.user: only root can run a program as root"),
+        ("capabilities = [\"CAP_NET_RAW\"]", "access.capabilities: capabilities can't be given"),
+    ] {
+        scene.shell_app("echo started", &format!("access = {{ {access} }}\n"));
+        let ran = scene.run(["run", "app.toml"]).exited(65);
+        assert!(ran.err.contains(part), "{}", ran.err);
+    }
+}
+
+#[test]
+fn the_program_holds_no_more_than_the_user() {
+    let scene = Scene::new(As::User);
+    scene.shell_app("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status", "");
+    let ran = scene.run(["run", "app.toml"]).exited(0);
+    let none = "0000000000000000";
+    let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+    let expected: Vec<_> = sets
+        .map(|set| format!("{set}:\t{none}"))
+        .into_iter()
+        .chain(["NoNewPrivs:\t1".to_owned(), "Seccomp:\t2".to_owned()])
+        .collect();
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected);
+}
