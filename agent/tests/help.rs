@@ -1,5 +1,7 @@
 //! The complete reference of the command line, as one golden file. `UPDATE_GOLDENS=1` rewrites it.
 
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // a test that can't go on should stop there
 #![allow(clippy::disallowed_methods)] // a test starts the program it is about
 
 use std::fmt::Write;

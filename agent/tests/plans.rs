@@ -5,6 +5,8 @@
 //! `# host:` root, user or clash · `# service:` · `# offset:` · `# profile:` · `# variable:` ·
 //! `# set:` · `# uid:` · `# policy:` a line of policy.toml.
 
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // a test that can't go on should stop there
 #![allow(clippy::disallowed_methods)] // the environment says whether goldens are rewritten
 
 use std::collections::BTreeSet;
@@ -68,9 +70,8 @@ impl Case {
 /// A Debian host with kernel 6.1.
 fn facts(host: &str) -> HostFacts {
     let root = host != "user";
-    let merged = |name: &str| {
-        (name.to_owned(), RootEntry::Link(PathBuf::from(format!("usr/{name}"))))
-    };
+    let merged =
+        |name: &str| (name.to_owned(), RootEntry::Link(PathBuf::from(format!("usr/{name}"))));
     let (state, run, config) = if root {
         ("/var/lib/hostctl", "/run/hostctl", "/etc/hostctl")
     } else {
@@ -99,12 +100,13 @@ fn facts(host: &str) -> HostFacts {
 /// The plan of a case, or everything that is wrong with it.
 fn plan(name: &str, text: &str) -> Result<(Loaded, Plan, HostFacts), Diagnostics> {
     let case = Case::parse(text);
-    let loaded = source::load(name, text, |_| "/nowhere".into(), &case.overrides).map_err(
-        |error| match error {
-            SourceError::Invalid(diagnostics) => diagnostics,
-            other => panic!("{other:?}"),
-        },
-    )?;
+    let loaded =
+        source::load(name, text, |_| "/nowhere".into(), &case.overrides).map_err(|error| {
+            match error {
+                SourceError::Invalid(diagnostics) => diagnostics,
+                other => panic!("{other:?}"),
+            }
+        })?;
     let policy = HostPolicy::parse("policy.toml", &case.policy)?;
     let facts = facts(&case.host);
     let plan = resolve(&loaded.manifest, &facts, &policy, &case.settings())

@@ -148,7 +148,15 @@ fn remedy(grant: &Grant, plan: &Plan, found: &Metadata) -> String {
         (GrantKind::Read, Identity::Caller { uid, .. }) if uid == found.uid() => {
             format!("`chmod {recursive}u+rX {path}`")
         }
-        (GrantKind::Read, _) => format!("`chmod {recursive}o+rX {path}` shows it to every user"),
+        // To its group, not to everybody: what is closed may be closed for a reason.
+        (GrantKind::Read, Identity::Own { uid: None }) => {
+            "run it once, so that the app has a uid, and give that group the right to read it"
+                .into()
+        }
+        (GrantKind::Read, identity) => {
+            let (_, gid) = identity.ids();
+            format!("`chgrp {recursive}{gid} {path} && chmod {recursive}g+rX {path}`")
+        }
         (_, Identity::Caller { uid, .. }) if uid == found.uid() => {
             format!("`chmod {recursive}u+rwX {path}`")
         }
@@ -281,7 +289,9 @@ mod tests {
         plan.grants[0].kind = GrantKind::Read;
         assert_eq!(messages(&plan), Vec::<String>::new());
         set(0o700);
-        assert!(messages(&plan)[0].contains("`chmod -R o+rX"), "{:?}", messages(&plan));
+        assert!(messages(&plan)[0].contains("run it once"), "{:?}", messages(&plan));
+        plan.identity = Identity::Own { uid: Some(1_900_000_001) };
+        assert!(messages(&plan)[0].contains("`chgrp -R 1900000001"), "{:?}", messages(&plan));
         plan.capabilities = vec!["CAP_DAC_OVERRIDE".into()];
         assert_eq!(messages(&plan), Vec::<String>::new());
         std::fs::remove_dir_all(here).unwrap();

@@ -223,7 +223,10 @@ impl Scaffold {
                 "{shown} is {what}; only files and directories can be granted"
             )));
         }
-        let target = self.mount_point(&bind.target, kind)?;
+        let target = match bind.nested {
+            true => self.existing(&bind.target, kind)?,
+            false => self.mount_point(&bind.target, kind)?,
+        };
         let tree = mount::clone_tree(source.as_fd(), true)?;
         let attributes = Attributes {
             read_only: !bind.writable,
@@ -235,31 +238,39 @@ impl Scaffold {
         self.attach(&tree, &target)
     }
 
-    /// The object inside that a mount covers, made if nothing is there. Inside another grant it is
-    /// the host's own object, which is there unless it was removed since.
+    /// A new place in the root for a mount; or what is there already, if hostctl itself made it.
     fn mount_point(&self, path: &Path, kind: Kind) -> Result<Rc<OwnedFd>, StepError> {
-        let shown = path.display();
-        match file::hold_in_root(self.root()?, path) {
-            Ok(target) => {
-                let directory = file::status(target.as_fd())?.kind == Kind::Directory;
-                if directory == (kind == Kind::Directory) {
-                    return Ok(Rc::new(target));
-                }
-                Err(StepError::because(format!("{shown} inside is of another type")))
-            }
-            Err(Errno::ENOENT) if kind == Kind::Directory => {
-                self.directory(path).map_err(|errno| unmade(path, errno))
-            }
-            Err(Errno::ENOENT) => {
-                let (parent, name) = self.parent(path).map_err(|errno| unmade(path, errno))?;
-                file::create(parent.as_fd(), name, 0o444).map_err(|errno| unmade(path, errno))?;
-                Ok(Rc::new(file::hold(parent.as_fd(), name)?))
-            }
-            Err(Errno::ELOOP) => Err(StepError::because(format!(
-                "{shown} inside leads through a symbolic link of another grant"
-            ))),
+        let (parent, name) = self.parent(path)?;
+        let made = match kind {
+            Kind::Directory => file::make_directory(parent.as_fd(), name, 0o755)
+                .and_then(|()| file::hold(parent.as_fd(), name)),
+            _ => file::create(parent.as_fd(), name, 0o444),
+        };
+        match made {
+            Ok(made) => Ok(Rc::new(made)),
+            Err(Errno::EEXIST) => self.existing(path, kind),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// The object inside that a mount covers.
+    fn existing(&self, path: &Path, kind: Kind) -> Result<Rc<OwnedFd>, StepError> {
+        let shown = path.display();
+        let because = |detail: String| StepError::because(detail);
+        let target = file::hold_in_root(self.root()?, path).map_err(|errno| match errno {
+            Errno::ELOOP => {
+                because(format!("{shown} leads through a symbolic link inside another grant"))
+            }
+            Errno::ENOENT => because(format!(
+                "there is no {shown} to mount on inside the other grant, which is not changed for it"
+            )),
+            errno => errno.into(),
+        })?;
+        let directory = file::status(target.as_fd())?.kind == Kind::Directory;
+        if directory != (kind == Kind::Directory) {
+            return Err(because(format!("{shown} inside the other grant is of another type")));
+        }
+        Ok(Rc::new(target))
     }
 
     fn device(&self, name: &str) -> Done {
@@ -403,19 +414,6 @@ fn rights(allowed: Allowed, directory: bool) -> u64 {
         | access::TRUNCATE
         | access::IOCTL_DEV;
     if directory { rights } else { rights & of_files }
-}
-
-fn unmade(path: &Path, errno: Errno) -> StepError {
-    let above = path.parent().map(PathBuf::from).unwrap_or_default();
-    let detail = match errno {
-        Errno::EROFS | Errno::EACCES => format!(
-            "there is no {} to mount on, and {} is another grant, which is not changed for it",
-            path.display(),
-            above.display()
-        ),
-        _ => format!("{} can't be made inside", path.display()),
-    };
-    StepError { errno: Some(errno), detail }
 }
 
 fn errno_of(error: &std::io::Error) -> Errno {

@@ -109,7 +109,7 @@ fn launch(program: &Program, step: usize, standard: StandardStreams, line: &Line
         }
     };
     line.report(&Report::Ready)?;
-    let pid = process::fork(|| {
+    let pid = process::spawn_and_wait_for_exec(|| {
         let error = match settle(standard, slave.as_ref()) {
             Ok(()) => program::start(program),
             Err(errno) => errno.into(),

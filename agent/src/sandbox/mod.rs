@@ -110,6 +110,7 @@ fn system_base(facts: &HostFacts) -> Vec<Step> {
             optional,
             trusted: None,
             no_links: false,
+            nested: false,
             key: String::new(),
         })
     };
@@ -164,13 +165,12 @@ fn link(path: &str, target: &str) -> Step {
 }
 
 fn bind(grant: &Grant, plan: &Plan, facts: &HostFacts) -> Bind {
+    let around = |other: &&Grant| other.path != grant.path && grant.path.starts_with(&other.path);
     // Below a writable grant the program itself may have planted a link, in an earlier run, to have
     // it followed by this one.
-    let inside_writable = plan.grants.iter().any(|other| {
-        other.kind != GrantKind::Read
-            && other.path != grant.path
-            && grant.path.starts_with(&other.path)
-    });
+    let inside_writable =
+        plan.grants.iter().filter(around).any(|other| other.kind != GrantKind::Read);
+    let inside_base = plan.base == Base::System && grant.path.starts_with("/usr");
     Bind {
         source: grant.source.clone(),
         target: grant.path.clone(),
@@ -179,6 +179,7 @@ fn bind(grant: &Grant, plan: &Plan, facts: &HostFacts) -> Bind {
         optional: false,
         trusted: (facts.uid != 0).then_some(facts.uid),
         no_links: inside_writable || grant.kind == GrantKind::Managed,
+        nested: inside_base || plan.grants.iter().any(|other| around(&other)),
         key: grant.key.clone(),
     }
 }

@@ -124,6 +124,8 @@ pub struct Bind {
     pub trusted: Option<u32>,
     /// Refuse every symbolic link on the way: the program itself may have put it there.
     pub no_links: bool,
+    /// Whether the target lies inside another bind, which is not changed to make room for it.
+    pub nested: bool,
     /// Key in the manifest; empty for what hostctl itself adds.
     pub key: String,
 }

@@ -165,22 +165,6 @@ pub fn set_umask(mask: u32) {
     nix::sys::stat::umask(Mode::from_bits_truncate(mask));
 }
 
-/// Remove an empty directory.
-///
-/// # Errors
-/// What unlinkat(2) says.
-pub fn remove_directory(directory: BorrowedFd<'_>, name: &Path) -> Result<()> {
-    nix::unistd::unlinkat(directory, name, nix::unistd::UnlinkatFlags::RemoveDir)
-}
-
-/// Enter a directory held open.
-///
-/// # Errors
-/// `ENOTDIR` for anything else, `EACCES` without search permission.
-pub fn enter(directory: BorrowedFd<'_>) -> Result<()> {
-    nix::unistd::fchdir(directory)
-}
-
 /// A second descriptor of the same open file, close-on-exec.
 ///
 /// # Errors
@@ -253,15 +237,6 @@ pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether the calling process may execute the held file (faccessat(2), effective ids).
-///
-/// # Errors
-/// `EACCES` when it may not.
-pub fn check_executable(file: BorrowedFd<'_>) -> Result<()> {
-    let flags = AtFlags::AT_EMPTY_PATH | AtFlags::AT_EACCESS;
-    nix::unistd::faccessat(file, "", nix::unistd::AccessFlags::X_OK, flags)
 }
 
 /// Standard input, output and error as borrowed descriptors.

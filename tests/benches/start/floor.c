@@ -50,10 +50,8 @@ static const unsigned NATIVE_ARCH = AUDIT_ARCH_AARCH64;
 #endif
 
 /* The lists are hostctl's own: what base "system" shows, and what every sandbox has. */
-static const char *const COPIED[] = {
-    "ld.so.cache", "nsswitch.conf", "host.conf",      "gai.conf",  "services", "protocols",
-    "mime.types",  "os-release",    "debian_version", "localtime", "timezone", "ssl/openssl.cnf",
-    NULL};
+static const char *const COPIED[] = {"ld.so.cache", "nsswitch.conf",   "services",
+                                     "protocols",   "ssl/openssl.cnf", NULL};
 static const char *const BOUND[] = {"alternatives", "ssl/certs", NULL};
 static const char *const WRITTEN[] = {"passwd", "group", "hosts", "manifest", NULL};
 static const char *const USR_LINKS[] = {"bin", "sbin", "lib", "lib64", NULL};
@@ -115,6 +113,8 @@ static void system_base(void)
         snprintf(source, sizeof source, "/etc/%s", COPIED[i]);
         copy_file(source, source + 1);
     }
+    MUST(symlink("../usr/lib/os-release", "etc/os-release"));
+    MUST(symlink("/usr/share/zoneinfo/UTC", "etc/localtime"));
     for (int i = 0; BOUND[i]; i++) {
         snprintf(source, sizeof source, "/etc/%s", BOUND[i]);
         if (access(source, F_OK) < 0)

@@ -93,6 +93,15 @@ fn uids(answers: &Answers) -> Option<Finding> {
         return None;
     }
     let (first, end) = (u64::from(first), u64::from(first) + u64::from(count));
+    let is_mapped = |(from, many): &(u64, u64)| *from <= first && end <= from.saturating_add(*many);
+    if !answers.mapped_uids.iter().any(is_mapped) {
+        let what = format!("{first}-{} does not exist in this container", end - 1);
+        return Some(
+            Finding::missing(NAME, what, "no app can be given its uid")
+                .remedy("choose a range of the container's in [uids] of policy.toml, or run hostctl outside")
+                .needed(),
+        );
+    }
     let clash = subordinate
         .iter()
         .find(|(_, from, count)| first < from.saturating_add(*count) && *from < end);

@@ -17,6 +17,7 @@ fn host(uid: u32) -> Answers {
     let place = |path: &str| Place { path: path.into(), found: Found::Directory(uid, 0o700) };
     Answers {
         trial: Trial::Works,
+        mapped_uids: vec![(0, 1 << 32)],
         user_namespaces: NamespaceSettings { max: Some(10_000), apparmor: None, clone: None },
         unified_cgroups: true,
         places: ["/var/lib/hostctl", "/run/hostctl", "/etc/hostctl"].map(place),
@@ -128,6 +129,17 @@ fn a_uid_range_that_is_somebody_elses_stops_root_only() {
     });
     assert!(works);
     assert!(survey(&host(1000)).iter().all(|finding| finding.name != "uid range"));
+}
+
+#[test]
+fn a_uid_range_that_a_container_lacks_stops_root_only() {
+    let small = |answers: &mut Answers| answers.mapped_uids = vec![(0, 65_536)];
+    let (finding, works) = changed(0, "uid range", small);
+    assert!(!works);
+    assert!(finding.what.contains("container"), "{finding:#?}");
+    let mut answers = host(1000);
+    small(&mut answers);
+    assert!(!survey(&answers).iter().any(Finding::is_fatal));
 }
 
 #[test]

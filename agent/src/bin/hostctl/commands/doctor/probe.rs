@@ -25,6 +25,7 @@ pub fn probe(facts: HostFacts) -> Answers {
     let places = [&directories.state, &directories.run, &directories.config];
     Answers {
         trial: trial(&facts),
+        mapped_uids: mapped_uids(),
         user_namespaces: NamespaceSettings {
             max: setting("user/max_user_namespaces"),
             apparmor: setting("kernel/apparmor_restrict_unprivileged_userns"),
@@ -69,6 +70,16 @@ fn trial(facts: &HostFacts) -> Trial {
         Ok(_) => Trial::NoMounts,
         Err(errno) => Trial::NoNamespaces(errno.desc().to_lowercase()),
     }
+}
+
+/// The ranges of user_namespaces(7) that this process sees: uid here, uid outside, how many.
+fn mapped_uids() -> Vec<(u64, u64)> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let range = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.nth(1)??))
+    };
+    map.lines().filter_map(range).collect()
 }
 
 /// A number in /proc/sys; `None` where this kernel has no such file.

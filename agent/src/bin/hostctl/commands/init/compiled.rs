@@ -16,7 +16,7 @@ pub(super) fn cargo(folder: &Folder) -> Option<Found> {
     let package = manifest.get("package")?.get_ref();
     let text = |value: Option<&Spanned<DeValue<'_>>>| Some(value?.get_ref().as_str()?.to_owned());
     let binaries = manifest.get("bin").and_then(|all| all.get_ref().as_array());
-    let first = || text(binaries?.get(0)?.get_ref().get("name"));
+    let first = || text(binaries?.first()?.get_ref().get("name"));
     let plain = || text(package.get("name")).filter(|_| folder.has_file("src/main.rs"));
     // A library is no program.
     let binary = text(package.get("default-run")).or_else(first).or_else(plain)?;

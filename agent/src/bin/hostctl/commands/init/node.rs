@@ -1,4 +1,4 @@
-//! A Node.js app: package.json.
+//! A Node.js app: package.json, or a lone server.js.
 
 use serde_json::Value;
 
@@ -9,6 +9,13 @@ use super::folder::Folder;
 const MAINS: [&str; 3] = ["server.js", "index.js", "app.js"];
 
 pub(super) fn detect(folder: &Folder) -> Option<Found> {
+    let found = package(folder).or_else(|| {
+        folder.has_file(MAINS[0]).then(|| Found::single(MAINS[0], format!("node {}", MAINS[0])))
+    })?;
+    Some(found.on_port().note("the program must listen on process.env.PORT"))
+}
+
+fn package(folder: &Folder) -> Option<Found> {
     let package: Value = serde_json::from_str(&folder.text("package.json")?).ok()?;
     let start = package["scripts"]["start"].as_str().map(str::trim).filter(|text| !text.is_empty());
     let found = match start {
@@ -20,7 +27,6 @@ pub(super) fn detect(folder: &Folder) -> Option<Found> {
             Found::single(source, format!("node {}", word(main)))
         }
     };
-    let found = found.on_port().note("the program must listen on process.env.PORT");
     let installs = ["dependencies", "devDependencies"]
         .iter()
         .any(|key| package[key].as_object().is_some_and(|list| !list.is_empty()));
