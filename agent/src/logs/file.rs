@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use host_sys::Errno;
+use host_sys::file::Kind;
 
 use super::record::Draft;
 
@@ -26,20 +29,13 @@ pub struct OpenError {
 }
 
 impl LogFiles {
-    /// Open every file for appending, made readable by its owner and group if it is new. A
-    /// symbolic link in the last place is not followed: a program could have put it there.
+    /// Open every file for appending, made readable by its owner and group if it is new. No
+    /// symbolic link is followed on the way: hostctl may be root, and a program or another user
+    /// could have put it there.
     ///
     /// # Errors
-    /// The first file that can't be opened.
+    /// The first file that can't be opened, or that is neither a file nor a character device.
     pub fn open(paths: &[PathBuf], clock: fn() -> Duration) -> Result<Self, OpenError> {
-        let open = |path: &Path| {
-            File::options()
-                .append(true)
-                .create(true)
-                .mode(0o640)
-                .custom_flags(host_sys::file::NO_FOLLOW)
-                .open(path)
-        };
         let files = paths.iter().map(|path| match open(path) {
             Ok(file) => Ok((path.clone(), file, 0)),
             Err(error) => Err(OpenError { path: path.clone(), error }),
@@ -64,5 +60,20 @@ impl LogFiles {
     /// How many records each file missed, where any.
     pub(super) fn losses(self) -> Vec<(PathBuf, u64)> {
         self.files.into_iter().map(|(path, _, lost)| (path, lost)).filter(|(_, l)| *l > 0).collect()
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let said = |errno: Errno| match errno {
+        Errno::ELOOP => {
+            std::io::Error::other("leads through a symbolic link; name the file itself")
+        }
+        Errno::ENXIO => std::io::Error::other("is a named pipe or a socket"),
+        errno => std::io::Error::from_raw_os_error(errno as i32),
+    };
+    let opened = host_sys::file::append(path, 0o640).map_err(said)?;
+    match host_sys::file::status(opened.as_fd()).map_err(said)?.kind {
+        Kind::File | Kind::Device => Ok(File::from(opened)),
+        _ => Err(std::io::Error::other("is not a file")),
     }
 }

@@ -1,10 +1,12 @@
-//! What this host is and can do: the only questions the agent asks of it while planning.
+//! What this host is and can do: the only questions the agent asks of it on the way to a plan.
+//! (`advice` and the doctor look at more, only to advise.)
 //!
 //! Invariant: probing changes nothing. The answers are plain values, so plans are tested with
 //! made-up hosts. Never decides anything.
 
 use std::path::{Path, PathBuf};
 
+use manifest_spec::policy::UidRange;
 use serde::Serialize;
 
 use super::directories::{Directories, DirectoryError};
@@ -76,6 +78,17 @@ impl HostFacts {
             subordinate: if uid == 0 { subordinate() } else { Vec::new() },
             directories: Directories::from_environment(uid == 0, variable)?,
         })
+    }
+
+    /// Whose subordinate ids overlap a range of uids, if anybody's do: owner, first, last.
+    pub fn clash(&self, range: UidRange) -> Option<(&str, u64, u64)> {
+        let (first, end) =
+            (u64::from(range.first), u64::from(range.first) + u64::from(range.count));
+        let overlaps = |(_, from, count): &&(String, u64, u64)| {
+            first < from.saturating_add(*count) && *from < end
+        };
+        let (owner, from, count) = self.subordinate.iter().find(overlaps)?;
+        Some((owner, *from, from.saturating_add(count.saturating_sub(1))))
     }
 
     /// Whether the caller is root.

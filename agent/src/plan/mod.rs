@@ -4,6 +4,7 @@
 //! `Option` in it means "default"), and the same manifest, facts, policy and settings give the same
 //! plan. Never writes; asks the host only through [`facts`].
 
+pub mod advice;
 pub mod directories;
 mod environment;
 pub mod explain;
@@ -11,6 +12,7 @@ pub mod facts;
 mod grants;
 mod permit;
 pub mod resolve;
+pub mod survey;
 mod unenforced;
 
 use std::path::PathBuf;
@@ -72,6 +74,10 @@ pub struct Plan {
     pub unenforced: Vec<Unenforced>,
 }
 
+/// Stands for an app's own uid while it is only planned: the highest number, which is no user's
+/// (-2; -1 means "leave as it is" to the kernel).
+pub const UNCHOSEN: u32 = u32::MAX - 1;
+
 /// Who the program runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -93,11 +99,10 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// uid and gid inside the sandbox. An own uid not yet chosen is shown as 0 by no one: planning
-    /// prints it in words, and running chooses it first.
+    /// uid and gid inside the sandbox; [`UNCHOSEN`] for an own uid that running will choose first.
     pub fn ids(self) -> (u32, u32) {
         match self {
-            Identity::Own { uid } => (uid.unwrap_or(u32::MAX - 1), uid.unwrap_or(u32::MAX - 1)),
+            Identity::Own { uid } => (uid.unwrap_or(UNCHOSEN), uid.unwrap_or(UNCHOSEN)),
             Identity::Caller { uid, gid } => (uid, gid),
             Identity::Root => (0, 0),
         }

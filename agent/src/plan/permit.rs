@@ -91,19 +91,13 @@ pub(super) fn identify(
         }
         return Ok(Identity::Caller { uid: facts.uid, gid: facts.gid });
     }
-    let range = policy.uids;
-    let (first, end) = (u64::from(range.first), u64::from(range.first) + u64::from(range.count));
-    let clash = facts
-        .subordinate
-        .iter()
-        .find(|(_, from, count)| first < from.saturating_add(*count) && *from < end);
-    match clash {
-        Some((owner, from, count)) => Err(Diagnostic::new(
+    match facts.clash(policy.uids) {
+        Some((owner, from, last)) => Err(Diagnostic::new(
             "uids",
             format!(
-                "the uid range {first}-{} of hostctl is in use: /etc/subuid or /etc/subgid gives {owner} the ids {from}-{}",
-                end - 1,
-                from + count.saturating_sub(1)
+                "the uid range {}-{} of hostctl is in use: /etc/subuid or /etc/subgid gives {owner} the ids {from}-{last}",
+                policy.uids.first,
+                u64::from(policy.uids.first) + u64::from(policy.uids.count) - 1,
             ),
         )
         .with_hint("choose another range in [uids] of policy.toml, or change the subordinate ids")),

@@ -104,7 +104,7 @@ pub fn resolve(
         unenforced: Vec::new(),
         key_prefix: prefix,
     };
-    plan.unenforced = unenforced(&plan, service, facts);
+    plan.unenforced = unenforced(&plan, manifest, service, facts);
     if let Err(error) = fill(&mut plan, service, settings) {
         errors.push(error);
     }

@@ -64,7 +64,12 @@ pub(super) fn port_key(prefix: &str, name: Option<&str>) -> String {
 }
 
 /// Promises that are not kept for this plan on this host.
-pub(super) fn unenforced(plan: &Plan, service: &Service, facts: &HostFacts) -> Vec<Unenforced> {
+pub(super) fn unenforced(
+    plan: &Plan,
+    manifest: &Manifest,
+    service: &Service,
+    facts: &HostFacts,
+) -> Vec<Unenforced> {
     let mut found = Vec::new();
     let mut name = |strict: bool, what: &str, why: &str| {
         found.push(Unenforced { what: what.to_owned(), why: why.to_owned(), strict });
@@ -93,6 +98,12 @@ pub(super) fn unenforced(plan: &Plan, service: &Service, facts: &HostFacts) -> V
     }
     if plan.limits.cpu.is_some() {
         name(true, "limits.cpu", "this version sets no cgroup limits");
+    }
+    if manifest.logs.keep_bytes.is_some() || manifest.logs.keep_for.is_some() {
+        name(false, "logs.keep", "this version lets log files grow");
+    }
+    if !manifest.policies.is_empty() {
+        name(false, "policies", "there is no balancer in the foreground");
     }
     if facts.landlock == 0 {
         name(

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use host_sys::process::Namespaces;
 
+use crate::plan::UNCHOSEN;
+
 /// One step, in the order of its list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -198,6 +200,9 @@ impl fmt::Display for Step {
             Step::Limit { limit, value } => write!(f, "limit {} to {value}", limit_name(*limit)),
             Step::LimitCapabilities(keep) => write!(f, "give up capabilities{}", but(keep)),
             Step::LeaveGroups => f.write_str("leave every group"),
+            Step::BecomeUser { uid: UNCHOSEN, .. } => {
+                f.write_str("become the app's own uid, chosen at the first run")
+            }
             Step::BecomeUser { uid, gid, .. } => write!(f, "become uid {uid} gid {gid}"),
             Step::NoNewPrivileges => f.write_str("no new privileges"),
             Step::Landlock(landlock) => {

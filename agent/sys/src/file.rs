@@ -192,8 +192,19 @@ pub fn open_null() -> Result<OwnedFd> {
     nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
 }
 
-/// Flag for opening a path whose last component must not be a symbolic link.
-pub const NO_FOLLOW: i32 = libc::O_NOFOLLOW;
+/// Open a file for appending, created with `mode` if it is missing, without following any symbolic
+/// link on the way. A named pipe without a reader is an error (`ENXIO`), not a wait.
+///
+/// # Errors
+/// `ELOOP` for a symbolic link; else what openat2(2) says.
+pub fn append(path: &Path, mode: u32) -> Result<OwnedFd> {
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK;
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
+        .mode(Mode::from_bits_truncate(mode))
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    nix::fcntl::openat2(nix::fcntl::AT_FDCWD, path, how)
+}
 
 /// A pipe: the end to read from (non-blocking) and the end to write to.
 ///

@@ -24,9 +24,10 @@ Exit codes:
   66       a file that was named can't be read
   69       this host can't do it
   71       the kernel refused a step of the sandbox
+  73       a file can't be written, or is there already
   77       the host policy, or --strict, does not allow it
   126, 127 with run, the program can't be executed, or does not exist
-  128+N    with run, the program was ended by signal N
+  128+N    with run, the program was ended by signal N; 130 also when stopped before it started
 
 Example:
   hostctl run app.toml --port-offset 3";
@@ -63,8 +64,9 @@ pub enum Command {
 
     /// Write a manifest for the app in this directory.
     ///
-    /// Looks for a Procfile, package.json, a Python web app, a Cargo package or a single
-    /// executable, and writes an app.toml of three to eight lines. Nothing is overwritten.
+    /// Looks for a Procfile, package.json, a Python web app, a Cargo package, a Go module, a Gemfile
+    /// with puma, an index.html or a single executable, and writes an app.toml of three to eight
+    /// lines. Nothing is overwritten.
     #[command(after_help = "Example:\n  hostctl init --name shop")]
     Init(InitArguments),
 
@@ -155,10 +157,6 @@ pub struct FlagArguments {
     #[arg(long, value_name = "SIZE", help_heading = "Instead of a file")]
     pub memory: Option<String>,
 
-    /// Write the manifest that these flags mean, and run it.
-    #[arg(long, value_name = "FILE", help_heading = "Instead of a file")]
-    pub save: Option<PathBuf>,
-
     /// The program and its arguments, after --.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
@@ -188,6 +186,9 @@ pub struct RunArguments {
     pub flags: FlagArguments,
     #[command(flatten)]
     pub host: HostArguments,
+    /// Write the manifest that the flags above mean, and run it.
+    #[arg(long, value_name = "FILE", help_heading = "Instead of a file")]
+    pub save: Option<PathBuf>,
     /// Leave Ctrl-C to the program, as a shell or debugger wants it.
     #[arg(long, short)]
     pub interactive: bool,

@@ -53,7 +53,7 @@ pub enum Error {
     /// A file that can't be written.
     Write(PathBuf, std::io::Error),
     /// A file that is there already and is not overwritten.
-    Exists(PathBuf),
+    Exists(PathBuf, &'static str),
     /// A directory without an app that `init` knows, and a manifest to start from.
     NothingFound(PathBuf, String),
     /// A call of hostctl itself.
@@ -105,7 +105,7 @@ impl Error {
             Error::Source(_) | Error::Plan(_) => DATA,
             Error::Strict(_) => NOT_PERMITTED,
             Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
-            Error::Write(..) | Error::Exists(_) => CANT_CREATE,
+            Error::Write(..) | Error::Exists(..) => CANT_CREATE,
             Error::Kernel(_) => SYSTEM,
             Error::Run(error, _) => run_code(error),
         }
@@ -128,9 +128,9 @@ impl Error {
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
             }
-            Error::Exists(path) => {
+            Error::Exists(path, hint) => {
                 Told::new(format!("{}: there is one already, and it stays as it is", path.display()))
-                    .hint("add --print to see what would be written")
+                    .hint(*hint)
             }
             Error::NothingFound(path, example) => Told::new(format!(
                 "{}: nothing here says how the app starts: no Procfile, package.json, Python web app, Cargo package, Go module, Gemfile with puma, index.html or single executable",

@@ -12,13 +12,15 @@ use crate::error::Error;
 /// Where things are printed.
 #[derive(Debug)]
 pub struct Ui {
+    terminal: bool,
     colour: bool,
 }
 
 impl Ui {
     pub fn new() -> Self {
         let plain = agent::plan::facts::variable("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Ui { colour: std::io::stderr().is_terminal() && !plain }
+        let terminal = std::io::stderr().is_terminal();
+        Ui { terminal, colour: terminal && !plain }
     }
 
     /// The answer of a command.
@@ -47,8 +49,8 @@ impl Ui {
     }
 
     fn line(&self, start: &str, text: &str) {
-        // A terminal in raw mode needs the return; every other reader takes it as a blank.
-        let end = if self.colour { "\r\n" } else { "\n" };
+        // While a program has the terminal it is in raw mode, where a line feed alone only steps down.
+        let end = if self.terminal { "\r\n" } else { "\n" };
         let text = clean(text.trim_end()).replace('\n', end);
         // Nobody is left to tell when standard error is gone.
         let _ = write!(std::io::stderr(), "{start} {text}{end}");
@@ -63,11 +65,17 @@ impl Ui {
 pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        if c == '\n' || !c.is_control() {
+        if c == '\n' || !(c.is_control() || turns(c)) {
             clean.push(c);
         } else {
-            let _ = write!(clean, "{}", c.escape_default());
+            let _ = write!(clean, "{}", c.escape_unicode());
         }
     }
     clean
+}
+
+/// Characters that change the direction of what follows (Unicode UAX #9, explicit formatting), by
+/// which a text can show as another.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,7 +1,7 @@
 //! The part of the survey about hostctl's own things: its directories, the host policy and the
 //! range of uids.
 
-use super::{Answers, Finding, Found, HostFacts, Place, Status, UidRange};
+use super::{Answers, Finding, Found, Place, Status, UidRange};
 
 pub(super) fn findings(answers: &Answers) -> Vec<Finding> {
     let [state, run, config] = &answers.places;
@@ -87,7 +87,6 @@ fn policy(answers: &Answers) -> Finding {
 /// Whether the uids of apps are nobody else's; only root gives any.
 fn uids(answers: &Answers) -> Option<Finding> {
     const NAME: &str = "uid range";
-    let HostFacts { subordinate, .. } = &answers.facts;
     let (UidRange { first, count }, _) = *answers.policy.as_ref().ok()?;
     if !answers.facts.is_root() {
         return None;
@@ -102,13 +101,10 @@ fn uids(answers: &Answers) -> Option<Finding> {
                 .needed(),
         );
     }
-    let clash = subordinate
-        .iter()
-        .find(|(_, from, count)| first < from.saturating_add(*count) && *from < end);
-    let Some((owner, from, count)) = clash else {
+    let range = answers.policy.as_ref().ok()?.0;
+    let Some((owner, from, last)) = answers.facts.clash(range) else {
         return Some(Finding::ok(NAME, format!("{first}-{}, nobody else's", end - 1)).needed());
     };
-    let last = from + count.saturating_sub(1);
     let what = format!("{first}-{} overlaps {from}-{last}, subordinate ids of {owner}", end - 1);
     Some(
         Finding::missing(NAME, what, "apps would share uids with that user's containers")

@@ -1,19 +1,17 @@
 //! `hostctl doctor`.
 
 mod probe;
-#[path = "../../../plan/survey/mod.rs"]
-mod survey;
 
 use std::process::ExitCode;
 
 use agent::plan::HostFacts;
+use agent::plan::survey::{self, Finding, Status};
 use serde_json::json;
 
 use super::plan::page;
 use crate::cli::DoctorArguments;
 use crate::error::Error;
 use crate::ui::Ui;
-use survey::{Finding, Status};
 
 pub fn doctor(arguments: &DoctorArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let findings = survey::survey(&probe::probe(HostFacts::probe()?));

@@ -53,7 +53,9 @@ pub fn init(arguments: &InitArguments, ui: &Ui) -> Result<ExitCode, Error> {
 
 fn save(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+        ErrorKind::AlreadyExists => {
+            Error::Exists(path.to_owned(), "add --print to see what would be written")
+        }
         _ => Error::Write(path.to_owned(), error),
     };
     let mut file = std::fs::File::create_new(path).map_err(failed)?;

@@ -1,12 +1,11 @@
 //! `hostctl plan`.
 
-#[path = "../../../plan/advice.rs"]
-mod advice;
 pub mod page;
 
 use std::process::ExitCode;
 
-use agent::plan::{Grant, GrantKind, Identity, Plan, explain};
+use agent::plan::advice::{self, Advice};
+use agent::plan::{Plan, explain};
 use agent::sandbox::{self, step::Step};
 use agent::source::Loaded;
 use serde_json::json;
@@ -15,13 +14,8 @@ use super::load::{self, Planned};
 use crate::cli::PlanArguments;
 use crate::error::Error;
 use crate::ui::Ui;
-use advice::Advice;
 
 pub fn plan(arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
-    if arguments.flags.save.is_some() {
-        let hint = "leave it out, or `hostctl run --save` to write the manifest and run it";
-        return Err(Error::Usage("plan writes nothing, so it takes no --save".into(), hint.into()));
-    }
     let text = load::text(&arguments.manifest, &arguments.flags)?;
     let Planned { loaded, plan, facts } = load::plan(&text, &arguments.manifest, &arguments.host)?;
     let steps = sandbox::build(&plan, &facts);
@@ -29,7 +23,7 @@ pub fn plan(arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if arguments.json {
         let mut value = explain::json(&plan, &steps, &|key| origin(key, &loaded));
         value["file"] = json!(text.name);
-        value["steps"] = json!(in_words(&steps, &plan));
+        value["steps"] = json!(names(&steps));
         value["warnings"] = json!(advice);
         ui.answer(&format!("{value:#}\n"))?;
     } else {
@@ -37,7 +31,7 @@ pub fn plan(arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
         let width = page::terminal_width();
         shown.push_str(&values(&plan, arguments.origin.then_some(&loaded), width));
         if arguments.steps {
-            shown.push_str(&format!("\nsteps\n{}", numbered(&in_words(&steps, &plan), width)));
+            shown.push_str(&format!("\nsteps\n{}", numbered(&names(&steps), width)));
         }
         shown.push_str(&remarks(&plan, &advice, width));
         ui.answer(&shown)?;
@@ -56,6 +50,10 @@ fn values(plan: &Plan, origins: Option<&Loaded>, width: Option<usize>) -> String
         cells
     });
     page::table(&rows.collect::<Vec<_>>(), 1, width)
+}
+
+fn names(steps: &[Step]) -> Vec<String> {
+    steps.iter().map(ToString::to_string).collect()
 }
 
 fn numbered(steps: &[String], width: Option<usize>) -> String {
@@ -83,18 +81,6 @@ fn remarks(plan: &Plan, advice: &[Advice], width: Option<usize>) -> String {
         shown.push_str(&format!("\nto look at\n{}", page::table(&rows, 1, width)));
     }
     shown
-}
-
-/// The steps by name; a uid that is chosen later has no number yet.
-fn in_words(steps: &[Step], plan: &Plan) -> Vec<String> {
-    let unknown = plan.identity == (Identity::Own { uid: None });
-    let name = |step: &Step| match step {
-        Step::BecomeUser { .. } if unknown => {
-            "become the uid of its own, chosen at the first run".to_owned()
-        }
-        step => step.to_string(),
-    };
-    steps.iter().map(name).collect()
 }
 
 /// Who said the value behind a key: itself, the list it is an item of, or nobody. A table that

@@ -4,6 +4,7 @@
 //! from a default, nothing else.
 
 use super::detect::{Found, PORT, Program};
+use crate::commands::quoted;
 
 /// The manifest.
 pub(super) fn manifest(name: &str, found: &Found) -> String {
@@ -41,12 +42,6 @@ fn run(program: &Program) -> String {
 
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// A TOML basic string (TOML 1.0, section String).
-fn quoted(text: &str) -> String {
-    // JSON's escapes are TOML's; only DEL, which JSON leaves as it is, must be escaped too.
-    serde_json::Value::from(text).to_string().replace('\x7f', "\\u007F")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use manifest_spec::command::Command;
 
 use crate::cli::FlagArguments;
+use crate::commands::quoted;
 use crate::error::Error;
 
 /// The first flag that describes an app, if any was used.
@@ -20,7 +21,6 @@ pub fn used(flags: &FlagArguments) -> Option<&'static str> {
         (flags.network.is_some(), "--network"),
         (!flags.env.is_empty(), "--env"),
         (flags.memory.is_some(), "--memory"),
-        (flags.save.is_some(), "--save"),
         (!flags.command.is_empty(), "a command after --"),
     ];
     list.into_iter().find(|(used, _)| *used).map(|(_, name)| name)
@@ -75,22 +75,11 @@ pub fn manifest(flags: &FlagArguments) -> Result<String, Error> {
 /// Write the manifest, unless a file is there already.
 pub fn save(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |error| Error::Write(path.to_owned(), error);
-    let mut file = std::fs::File::create_new(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)
-}
-
-/// A TOML basic string (TOML 1.0, section String).
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => quoted.push(c),
+    let mut file = match std::fs::File::create_new(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::Exists(path.to_owned(), "name another file, or remove it first"));
         }
-    }
-    quoted.push('"');
-    quoted
+        file => file.map_err(failed)?,
+    };
+    file.write_all(text.as_bytes()).map_err(failed)
 }

@@ -27,7 +27,7 @@ pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if arguments.host.strict && !broken.is_empty() {
         return Err(Error::Strict(broken));
     }
-    if let Some(path) = &arguments.flags.save {
+    if let Some(path) = &arguments.save {
         flags::save(path, &text.text)?;
         ui.say(&format!("wrote {}", path.display()));
     }
