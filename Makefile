@@ -30,6 +30,7 @@ run:
 	@.ci/packages $(RUN_NEEDS)
 	@$(MAKE) --no-print-directory build
 	@echo "make: $(HOSTCTL) run examples/hello/app.toml --port-offset 3"
+	@echo "make: the page will be at http://127.0.0.1:8083/ ; Ctrl-C ends it"
 	@$(HOSTCTL) run examples/hello/app.toml --port-offset 3
 
 # The end-to-end tests start the binaries, which "cargo test" alone does not build, and read the

@@ -180,3 +180,17 @@ fn granted_paths_have_the_same_names_inside() {
         assert_eq!(std::fs::read_to_string(drop.join("new")).unwrap(), "written\n");
     }
 }
+
+#[test]
+fn check_knows_the_variables_that_a_program_will_have() {
+    let scene = Scene::new(As::User);
+    // The first ones are set for every program; of the others no version sets any yet.
+    let always = ["HOME", "HOST", "HOSTCTL_MANIFEST", "LANG", "LOGNAME", "PATH", "USER"];
+    let never = ["LISTEN_FDS", "LOG_SOCKET", "NOTIFY_SOCKET", "SECRET_TOKEN"];
+    for (name, code) in always.map(|name| (name, 0)).into_iter().chain(never.map(|name| (name, 65)))
+    {
+        scene.write("app.toml", &format!("name = \"demo\"\nrun = \"echo ${name}\"\n"));
+        let codes = ["run", "check"].map(|command| scene.run([command, "app.toml"]).code);
+        assert_eq!(codes, [code, code], "run and check of ${name}");
+    }
+}

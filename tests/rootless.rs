@@ -1,7 +1,7 @@
 //! Promise: without root the same sandbox is built, and what it cannot keep is named once, before
 //! the program starts; `--strict` refuses instead.
 
-use crate::support::{As, Scene};
+use crate::support::{As, EVERYONE, Scene};
 
 const MISSING: [&str; 2] = ["a uid of its own: ", "leaving your groups: "];
 
@@ -65,4 +65,26 @@ fn the_program_holds_no_more_than_the_user() {
         .chain(["NoNewPrivs:\t1".to_owned(), "Seccomp:\t2".to_owned()])
         .collect();
     assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn nothing_that_a_manifest_says_is_left_aside_in_silence() {
+    for (keys, what) in [
+        ("limits = { memory = \"64M\" }", "limits.memory"),
+        ("limits = { cpu = \"50%\" }", "limits.cpu"),
+        ("port = 8080\nroute = \"shop.example.com\"", "route"),
+        ("port = 8080\nhealth = \"/up\"", "health"),
+        ("policy = \"random\"", "policy"),
+        ("access = { connect = [\"10.0.0.0/8:5432\"] }", "ports and destinations"),
+        ("logs = { keep = \"1G\" }", "logs.keep"),
+        ("policies = { own = { run = \"./rank\" } }", "policies.own"),
+    ] {
+        for who in EVERYONE {
+            let scene = Scene::new(who);
+            scene.shell_app("true", &format!("{keys}\n"));
+            let ran = scene.run(["run", "app.toml"]).exited(0);
+            let line = format!("hostctl: demo: not enforced: {what}: ");
+            assert!(ran.err.contains(&line), "{who:?}: {what} is missing in {:?}", ran.err);
+        }
+    }
 }

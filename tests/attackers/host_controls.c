@@ -28,20 +28,20 @@ static int is_device(const char *path, unsigned wanted_major, unsigned wanted_mi
 
 int main(void)
 {
-	ATTEMPT("write core_pattern", open("/proc/sys/kernel/core_pattern", O_WRONLY));
-	ATTEMPT("write modprobe", open("/proc/sys/kernel/modprobe", O_WRONLY));
-	ATTEMPT("write hostname", open("/proc/sys/kernel/hostname", O_WRONLY));
-	ATTEMPT("write overcommit_memory", open("/proc/sys/vm/overcommit_memory", O_WRONLY));
-	ATTEMPT("write ip_forward", open("/proc/sys/net/ipv4/ip_forward", O_WRONLY));
-	ATTEMPT("write sysrq-trigger", open("/proc/sysrq-trigger", O_WRONLY));
-	ATTEMPT("write pid 1's oom_score_adj", open("/proc/1/oom_score_adj", O_WRONLY));
-	ATTEMPT("write own oom_score_adj", open("/proc/self/oom_score_adj", O_WRONLY));
-	ATTEMPT("write own uid_map", open("/proc/self/uid_map", O_WRONLY));
-	ATTEMPT("read kcore", yields("/proc/kcore"));
-	ATTEMPT("read kmsg", yields("/proc/kmsg"));
-	ATTEMPT("read kallsyms", yields("/proc/kallsyms"));
-	ATTEMPT("read keys", yields("/proc/keys"));
-	ATTEMPT("read timer_list", yields("/proc/timer_list"));
+	ATTEMPT("write /proc/sys/kernel/core_pattern", open("/proc/sys/kernel/core_pattern", O_WRONLY));
+	ATTEMPT("write /proc/sys/kernel/modprobe", open("/proc/sys/kernel/modprobe", O_WRONLY));
+	ATTEMPT("write /proc/sys/kernel/hostname", open("/proc/sys/kernel/hostname", O_WRONLY));
+	ATTEMPT("write /proc/sys/vm/overcommit_memory", open("/proc/sys/vm/overcommit_memory", O_WRONLY));
+	ATTEMPT("write /proc/sys/net/ipv4/ip_forward", open("/proc/sys/net/ipv4/ip_forward", O_WRONLY));
+	ATTEMPT("write /proc/sysrq-trigger", open("/proc/sysrq-trigger", O_WRONLY));
+	ATTEMPT("write /proc/1/oom_score_adj", open("/proc/1/oom_score_adj", O_WRONLY));
+	ATTEMPT("write /proc/self/oom_score_adj", open("/proc/self/oom_score_adj", O_WRONLY));
+	ATTEMPT("write /proc/self/uid_map", open("/proc/self/uid_map", O_WRONLY));
+	ATTEMPT("read /proc/kcore", yields("/proc/kcore"));
+	ATTEMPT("read /proc/kmsg", yields("/proc/kmsg"));
+	ATTEMPT("read /proc/kallsyms", yields("/proc/kallsyms"));
+	ATTEMPT("read /proc/keys", yields("/proc/keys"));
+	ATTEMPT("read /proc/timer_list", yields("/proc/timer_list"));
 	ATTEMPT("open /dev/kmsg", open("/dev/kmsg", O_RDONLY));
 	ATTEMPT("open /dev/mem", open("/dev/mem", O_RDONLY));
 	ATTEMPT("open /dev/vda", open("/dev/vda", O_RDONLY));

@@ -15,11 +15,13 @@ static long read_memory(pid_t pid)
 
 static void attempts_by_file(void)
 {
+	char name[64];
+
 	ATTEMPT("memory file", open("/proc/1/mem", O_RDONLY));
 	ATTEMPT("environment", open("/proc/1/environ", O_RDONLY));
 	ATTEMPT("maps", open("/proc/1/maps", O_RDONLY));
 	ATTEMPT("auxiliary vector", open("/proc/1/auxv", O_RDONLY));
-	ATTEMPT("descriptors", open("/proc/1/fd", O_RDONLY));
+	ATTEMPT("descriptor 0's name", readlink("/proc/1/fd/0", name, sizeof name));
 	ATTEMPT("descriptor 0", open("/proc/1/fd/0", O_RDONLY));
 	ATTEMPT("descriptor information", open("/proc/1/fdinfo", O_RDONLY));
 	ATTEMPT("root", open("/proc/1/root", O_RDONLY));

@@ -12,8 +12,7 @@ use crate::raw::env::{EnvName, EnvValue};
 use crate::suggest::nearest;
 
 /// Set for every program.
-const ALWAYS: [&str; 7] =
-    ["HOME", "HOST", "HOSTCTL_MANIFEST", "LANG", "LOGNAME", "PATH", "USER"];
+const ALWAYS: [&str; 7] = ["HOME", "HOST", "HOSTCTL_MANIFEST", "LANG", "LOGNAME", "PATH", "USER"];
 
 /// The variables one program will have, as far as they are known yet.
 struct Scope<'a> {
