@@ -5,26 +5,27 @@ use std::collections::BTreeSet;
 use crate::support::{EVERYONE, Scene};
 
 #[test]
-fn twenty_starts_of_one_app_at_once() {
+fn twenty_services_of_one_app_at_once() {
     for who in EVERYONE {
         let scene = Scene::new(who);
-        let script = "echo $$ > $DATA_DIR/$1; cat $DATA_DIR/$1; id -u; stat -c %u $DATA_DIR";
-        scene.write("main.sh", script);
-        let manifest = "name = \"demo\"\nrun = \"sh main.sh $NUMBER\"\n\
-                        access = { write = [\"data:/srv/x\"] }\nenv = { NUMBER = \"0\" }\n";
-        scene.write("app.toml", manifest);
-        let start =
-            |number| scene.start(["run", "app.toml", "--set", &format!("env.NUMBER={number}")]);
+        scene.write("main.sh", "echo $$ > $DATA_DIR/x; id -u; stat -c %u $DATA_DIR");
+        let service = |number| {
+            let write = format!("access = {{ read = [\".\"], write = [\"data:/srv/{number}\"] }}");
+            format!("[services.s{number}]\nrun = \"sh main.sh\"\n{write}\n")
+        };
+        let services: String = (0..20).map(service).collect();
+        scene.write("app.toml", &format!("name = \"demo\"\n{services}"));
+        let start = |number| scene.start(["run", "app.toml", "--service", &format!("s{number}")]);
         let running: Vec<_> = (0..20).map(start).collect();
         let mut uids = BTreeSet::new();
         for one in running {
             let ran = one.wait().exited(0);
             let words: Vec<_> = ran.out.split_whitespace().map(str::to_owned).collect();
-            assert_eq!(words[1], words[2], "the directory belongs to the app's user");
-            uids.insert(words[1].clone());
+            assert_eq!(words[0], words[1], "the directory belongs to the app's user");
+            uids.insert(words[0].clone());
         }
         assert_eq!(uids.len(), 1, "{who:?}: one app, one uid: {uids:?}");
-        let kept = std::fs::read_dir(scene.state().join("data/demo/srv-x")).unwrap().count();
+        let kept = std::fs::read_dir(scene.state().join("data/demo")).unwrap().count();
         assert_eq!(kept, 20);
     }
 }

@@ -6,6 +6,8 @@
 //! | --- | --- |
 //! | [`source`] | manifests, drop-ins, variables, flags: their order |
 //! | [`plan`] | every default; what will be given |
+//! | [`lease`] | ports, names, data directories and locks: who has them |
+//! | [`lock`] | a command that runs while a lock is held |
 //! | [`uids`] | which uid belongs to which app |
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
@@ -18,18 +20,23 @@
 //! | path | writer | reader | lifetime |
 //! | --- | --- | --- | --- |
 //! | `STATE/uids/UID -> APP` | [`uids`] | [`uids`] | for ever: a uid is never given twice |
+//! | `STATE/state.db` | [`lease`] | [`lease`] | for ever: fences rise over reboots |
+//! | `RUN/leases.db` | [`lease`] | [`lease`] | a boot: another boot id voids what is in it |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
 //! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |
 //! | files named by `logs.sinks` | [`logs`] | anyone | the operator's |
 //!
-//! STATE is `/var/lib/hostctl`, CONFIG `/etc/hostctl` ([`plan::Directories`]); nothing is kept in
-//! RUN (`/run/hostctl`) yet. Everything else a run makes lives in namespaces of its own and is gone
+//! STATE is `/var/lib/hostctl`, CONFIG `/etc/hostctl`, RUN `/run/hostctl`
+//! ([`plan::Directories`]). SQLite adds a `-journal` or `-wal` and `-shm` file beside its own while
+//! it is at work. Everything else a run makes lives in namespaces of its own and is gone
 //! with them, whatever ends hostctl.
 
 #![forbid(unsafe_code)]
 
 pub mod data;
+pub mod lease;
+pub mod lock;
 pub mod logs;
 pub mod plan;
 pub mod run;

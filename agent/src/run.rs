@@ -1,7 +1,7 @@
 //! The spine of `hostctl run`: the stages in their order, undone last-in first-out.
 //!
 //! ```text
-//! Plan ──acquire──▶ uid, data ──build──▶ Vec<Step> ──spawn──▶ Sandbox ──watch──▶ Outcome
+//! Plan ──acquire──▶ leases, uid, data ──build──▶ Vec<Step> ──spawn──▶ Sandbox ──watch──▶ Outcome
 //! ```
 //!
 //! Invariant: whatever stage fails, what the earlier ones did is undone before the error is told,
@@ -15,6 +15,9 @@ use host_sys::file::{self, Kind};
 use host_sys::{Errno, terminal};
 
 use crate::data::{self, DataError};
+use crate::lease::claims::Claims;
+use crate::lease::ledger::Choice;
+use crate::lease::{Held, LeaseError};
 use crate::logs::{Capture, LogFiles, OpenError};
 use crate::plan::{HostFacts, Plan};
 use crate::sandbox::message::Failure;
@@ -30,6 +33,8 @@ pub enum RunError {
     /// A standard stream is a directory, through which a program could leave the sandbox
     /// (CVE-2024-21626): its number.
     StreamIsDirectory(i32),
+    /// What the app needs for itself is not to be had.
+    Lease(LeaseError),
     /// A managed directory is not there.
     Data(DataError),
     /// A log file can't be written.
@@ -70,12 +75,30 @@ pub struct Finished {
     pub losses: Vec<(PathBuf, u64)>,
 }
 
-/// Run one planned instance in the foreground, to its end.
+/// Lease what a plan needs for itself; `offset` is what it was resolved with. The answer tells at
+/// which offset it was leased, which differs from the plan's only for [`Choice::Smallest`]: then the
+/// plan must be made again.
+///
+/// # Errors
+/// [`RunError::Lease`].
+pub fn acquire(
+    plan: &Plan,
+    facts: &HostFacts,
+    offset: u16,
+    choice: Choice,
+    clock: fn() -> Duration,
+) -> Result<(u16, Held), RunError> {
+    let claims = Claims::new(plan, &facts.directories, offset);
+    Held::acquire(&claims, choice, &facts.directories, clock).map_err(RunError::Lease)
+}
+
+/// Run one planned instance in the foreground, to its end. What it holds is given back then.
 ///
 /// # Errors
 /// When it could not be started, or its end is unknown.
 pub fn run(
     plan: &Plan,
+    held: Held,
     facts: &HostFacts,
     interactive: bool,
     clock: fn() -> Duration,
@@ -106,11 +129,15 @@ pub fn run(
         let name = steps.first().map(ToString::to_string).unwrap_or_default();
         RunError::Spawn(name, errno)
     })?;
+    // Should this fail, a kill of hostctl only shows the leases as free a moment before the kernel
+    // has ended the sandbox.
+    let _ = held.guard(sandbox.init.pid);
     // Only the program holds the writing ends now: when it closes them, we see the end.
     drop(ends);
     let watched = supervisor.watch(sandbox, standard, capture, options, notify);
     let (outcome, losses) = watched.map_err(|error| explain(error, &steps))?;
     data.keep();
+    drop(held);
     Ok(Finished { outcome, losses })
 }
 

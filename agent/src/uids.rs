@@ -114,7 +114,7 @@ fn probes(range: UidRange, app: &str) -> impl Iterator<Item = u32> {
 }
 
 /// The user that has this uid, by passwd(5).
-fn user_of(users: &str, uid: u32) -> Option<String> {
+pub(crate) fn user_of(users: &str, uid: u32) -> Option<String> {
     users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;

@@ -1,10 +1,12 @@
 //! Port numbers that one test has for itself, and the simplest client for them.
 //!
-//! Invariant: a number is held, for every process on the machine, by a listener on 127.0.0.2 with
-//! the same number; the program under test is told to bind 127.0.0.1 and finds it free.
+//! Invariant: a block is held, for every process on the machine, by an abstract socket of its name
+//! (unix(7)), which ends with the test; the ports themselves are free, so that they can be leased.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
 /// Numbers held together, so that a port offset below it stays inside.
@@ -18,7 +20,7 @@ const RANGE: std::ops::Range<u16> = 20_000..30_000;
 #[derive(Debug)]
 pub struct Ports {
     first: u16,
-    _held: Vec<TcpListener>,
+    _held: UnixListener,
 }
 
 impl Ports {
@@ -31,11 +33,10 @@ impl Ports {
     }
 
     fn hold_at(first: u16) -> Option<Ports> {
-        let numbers = first..first + BLOCK;
-        let held: Option<Vec<_>> =
-            numbers.clone().map(|port| TcpListener::bind(("127.0.0.2", port)).ok()).collect();
-        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        held.filter(|_| numbers.clone().all(free)).map(|held| Ports { first, _held: held })
+        let name = SocketAddr::from_abstract_name(format!("hostctl-e2e-ports-{first}")).ok()?;
+        let held = UnixListener::bind_addr(&name).ok()?;
+        let free = |port| TcpListener::bind(("0.0.0.0", port)).is_ok();
+        (first..first + BLOCK).all(free).then_some(Ports { first, _held: held })
     }
 
     /// The number at this place of the block.

@@ -62,6 +62,16 @@ impl Directories {
         self.state.join("uids")
     }
 
+    /// What is held since the host started.
+    pub fn leases(&self) -> PathBuf {
+        self.run.join("leases.db")
+    }
+
+    /// What outlives a reboot and needs transactions: the number of boots, so far.
+    pub fn state_file(&self) -> PathBuf {
+        self.state.join("state.db")
+    }
+
     /// The managed directories of an app.
     pub fn data(&self, app: &str) -> PathBuf {
         self.state.join("data").join(app)

@@ -97,6 +97,14 @@ impl HostFacts {
     }
 }
 
+/// Where hostctl keeps its files, for commands that need no other fact.
+///
+/// # Errors
+/// When the directories are unknown.
+pub fn directories() -> Result<Directories, DirectoryError> {
+    Directories::from_environment(host_sys::creds::effective().0 == 0, variable)
+}
+
 /// An environment variable that is valid UTF-8.
 #[allow(clippy::disallowed_methods)] // this is the one place
 pub fn variable(name: &str) -> Option<String> {

@@ -78,7 +78,7 @@ pub(super) fn unenforced(
         name(
             true,
             "ports and destinations",
-            "this version hands ports to the program but neither leases nor enforces them: it may bind and connect to anything",
+            "this version leases ports but does not enforce them: the program may also bind others, and connect to anything",
         );
     }
     if plan.identity.is_rootless() {

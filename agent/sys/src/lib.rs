@@ -9,7 +9,9 @@
 
 mod raw;
 
+pub mod clock;
 pub mod creds;
+pub mod diag;
 pub mod file;
 pub mod landlock;
 pub mod limit;

@@ -319,6 +319,15 @@ pub fn exec(path: &CStr, arguments: &[CString], environment: &[CString]) -> Resu
     nix::unistd::execve(path, arguments, environment)
 }
 
+/// Hold a running process by its pidfd, which is readable (poll) when it has ended.
+///
+/// # Errors
+/// `ESRCH` when there is none with this number; else what pidfd_open(2) says.
+pub fn hold(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes two integers and returns a new descriptor, close-on-exec.
+    unsafe { crate::raw::descriptor(libc::syscall(libc::SYS_pidfd_open, pid, 0)) }
+}
+
 /// This process's number in its own pid namespace.
 pub fn pid() -> i32 {
     nix::unistd::getpid().as_raw()

@@ -1,8 +1,12 @@
 //! The command line as types; help is their documentation.
 
+mod leases;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 
 /// Run programs on this host in the sandbox their manifest describes.
 ///
@@ -17,17 +21,18 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0        success; with run, the program's own
-  1        with run, the program's own; with doctor, something needed is missing
+  0        success; with run or lock, the program's own
+  1        with run or lock, the program's own; with doctor, something needed is missing
   2        the command line is wrong
   65       the manifest or the host policy is wrong
   66       a file that was named can't be read
   69       this host can't do it
   71       the kernel refused a step of the sandbox
   73       a file can't be written, or is there already
+  75       a port, a name, a directory or a lock is held by somebody else
   77       the host policy, or --strict, does not allow it
-  126, 127 with run, the program can't be executed, or does not exist
-  128+N    with run, the program was ended by signal N; 130 also when stopped before it started
+  126, 127 with run or lock, the program can't be executed, or does not exist
+  128+N    with run or lock, the program was ended by signal N; 130 also when stopped before it started
 
 Example:
   hostctl run app.toml --port-offset 3";
@@ -74,6 +79,22 @@ pub enum Command {
     #[command(after_help = "Example:\n  hostctl doctor --json")]
     Doctor(DoctorArguments),
 
+    /// List who holds which port, name, data directory or lock.
+    ///
+    /// A running app has its ports, its name and its managed directories for itself; a lease ends
+    /// with its holder, whatever ends that.
+    #[command(after_help = "Example:\n  hostctl lease show port:8080/tcp")]
+    Lease(LeaseArguments),
+
+    /// Run a command while holding a lock.
+    ///
+    /// At most --max commands hold a lock of this name at once; without --wait, one too many is
+    /// refused with exit code 75. The lock ends with the command, whatever ends that. The command
+    /// finds the lease's number, which only rises, in $HOSTCTL_FENCE. It runs as it is, in no
+    /// sandbox; the exit code is its own, or 128+N when signal N ended it.
+    #[command(after_help = "Example:\n  hostctl lock backup --wait -- sh backup.sh")]
+    Lock(LockArguments),
+
     /// Print completions for a shell.
     #[command(after_help = "Example:\n  hostctl completions bash > /etc/bash_completion.d/hostctl")]
     Completions {
@@ -107,15 +128,10 @@ pub struct ManifestArguments {
     #[arg(long, value_name = "KEY", help_heading = "Overrides")]
     pub unset: Vec<String>,
 
-    /// Add N to every port of the app, and +N to its name and data directories.
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        hide_default_value = true,
-        help_heading = "Overrides"
-    )]
-    pub port_offset: u16,
+    /// Add N to every port of the app, and +N to its name and data directories; with run, auto
+    /// takes the smallest N at which all of them are free.
+    #[arg(long, value_name = "N|auto", help_heading = "Overrides")]
+    pub port_offset: Option<PortOffset>,
 }
 
 /// A manifest typed as flags.

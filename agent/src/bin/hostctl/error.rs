@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use agent::lease::LeaseError;
+use agent::lock::LockError;
 use agent::plan::Unenforced;
 use agent::plan::directories::DirectoryError;
 use agent::run::RunError;
@@ -26,6 +28,8 @@ const UNAVAILABLE: u8 = 69;
 const SYSTEM: u8 = 71;
 /// EX_CANTCREAT.
 const CANT_CREATE: u8 = 73;
+/// EX_TEMPFAIL.
+const HELD: u8 = 75;
 /// EX_NOPERM.
 const NOT_PERMITTED: u8 = 77;
 /// The shell's: found, but can't be executed.
@@ -48,6 +52,10 @@ pub enum Error {
     Directories(DirectoryError),
     /// The app's uid.
     Uid(UidError),
+    /// Looking at leases, or taking one away.
+    Lease(LeaseError),
+    /// Running a command under a lock.
+    Lock(LockError),
     /// Running: the failure, and the place in the manifest that named the object.
     Run(RunError, Option<Diagnostic>),
     /// A file that can't be written.
@@ -63,6 +71,12 @@ pub enum Error {
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
         Error::Kernel(errno)
+    }
+}
+
+impl From<LeaseError> for Error {
+    fn from(error: LeaseError) -> Self {
+        Error::Lease(error)
     }
 }
 
@@ -107,6 +121,8 @@ impl Error {
             Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
             Error::Write(..) | Error::Exists(..) => CANT_CREATE,
             Error::Kernel(_) => SYSTEM,
+            Error::Lease(error) => lease_code(error),
+            Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
         }
     }
@@ -124,6 +140,8 @@ impl Error {
                 UidError::Store(_) => "see HOSTCTL_STATE_DIR for keeping state elsewhere",
                 _ => "give hostctl another range with [uids] in policy.toml",
             }),
+            Error::Lease(error) => lease(error),
+            Error::Lock(error) => lock(error),
             Error::Run(error, place) => run(error, place.as_ref()),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
@@ -166,6 +184,56 @@ fn strict(list: &[Unenforced]) -> Told {
         .hint("leave out --strict to run all the same")
 }
 
+fn lease_code(error: &LeaseError) -> u8 {
+    match error {
+        LeaseError::Refused(_) => HELD,
+        LeaseError::Store(_) | LeaseError::Broken(..) | LeaseError::File(..) => UNAVAILABLE,
+        LeaseError::Busy(_) | LeaseError::Proc => UNAVAILABLE,
+    }
+}
+
+fn lease(error: &LeaseError) -> Told {
+    let told = Told::new(error.to_string());
+    match error {
+        LeaseError::Refused(refusal) => match refusal.next_offset {
+            Some(offset) => {
+                told.hint(format!("the next free offset is {offset}: add --port-offset {offset}"))
+            }
+            None => told,
+        },
+        LeaseError::Broken(path, _) => {
+            told.hint(format!("when no hostctl is running, `rm {}`", path.display()))
+        }
+        LeaseError::Busy(_) => told.hint("is a hostctl stopped, or a debugger on it?"),
+        LeaseError::Store(_) | LeaseError::File(..) => {
+            told.hint("see HOSTCTL_RUN_DIR for keeping leases elsewhere")
+        }
+        LeaseError::Proc => told.hint("mount /proc"),
+    }
+}
+
+fn lock_code(error: &LockError) -> u8 {
+    match error {
+        LockError::Lease(error) => lease_code(error),
+        LockError::NotFound(_) => NOT_FOUND,
+        LockError::NotExecutable(..) => NOT_EXECUTABLE,
+        LockError::Kernel(_) => SYSTEM,
+    }
+}
+
+fn lock(error: &LockError) -> Told {
+    match error {
+        LockError::Lease(error) => lease(error),
+        LockError::NotFound(name) => {
+            Told::new(format!("there is no program {}", name.to_string_lossy()))
+        }
+        LockError::NotExecutable(path, errno) => {
+            Told::new(format!("{} can't be executed: {errno}", path.display()))
+        }
+        LockError::Kernel(errno) => Told::new(format!("running the command failed: {errno}")),
+    }
+}
+
 fn run_code(error: &RunError) -> u8 {
     match error {
         RunError::Step { key, failure, .. } if key == "run" => match failure.errno {
@@ -174,6 +242,7 @@ fn run_code(error: &RunError) -> u8 {
         },
         // A path that the manifest names is the manifest's mistake.
         RunError::Step { key, .. } if !key.is_empty() => DATA,
+        RunError::Lease(error) => lease_code(error),
         RunError::OldKernel(_) => UNAVAILABLE,
         RunError::Data(_) | RunError::Log(_) => CANT_CREATE,
         RunError::StreamIsDirectory(_) => USAGE,
@@ -195,6 +264,7 @@ fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
                 "{name} is a directory, through which a program could leave the sandbox"
             ))
         }
+        RunError::Lease(error) => lease(error),
         RunError::Data(data) => match place {
             Some(place) => Told::new(place.to_string()),
             None => Told::new(format!("{}: {}", data.key, data.error)),

@@ -37,6 +37,8 @@ fn dispatch(cli: Cli, ui: &ui::Ui) -> Result<ExitCode, error::Error> {
         Command::Schema => commands::schema::schema(ui),
         Command::Init(arguments) => commands::init::init(&arguments, ui),
         Command::Doctor(arguments) => commands::doctor::doctor(&arguments, ui),
+        Command::Lease(arguments) => commands::lease::lease(arguments, ui),
+        Command::Lock(arguments) => commands::lock::lock(arguments, ui),
         Command::Completions { shell } => commands::completions::completions(shell, ui),
     }
 }

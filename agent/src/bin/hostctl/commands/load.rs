@@ -9,7 +9,7 @@ use agent::uids;
 use manifest_spec::quantity::Span;
 use manifest_spec::{Diagnostics, Document};
 
-use crate::cli::{FlagArguments, HostArguments, ManifestArguments};
+use crate::cli::{FlagArguments, HostArguments, ManifestArguments, PortOffset};
 use crate::error::Error;
 
 /// Prefix of variables that override values.
@@ -70,12 +70,21 @@ pub fn load(
     manifest: &ManifestArguments,
     drop_in: impl FnOnce(&str) -> PathBuf,
 ) -> Result<Loaded, Error> {
+    let port_offset = match manifest.port_offset {
+        None => 0,
+        Some(PortOffset::By(offset)) => offset,
+        Some(PortOffset::Auto) => {
+            let hint = "name a number, as in --port-offset 3".to_owned();
+            let message = "--port-offset auto is found out when the app runs".to_owned();
+            return Err(Error::Usage(message, hint));
+        }
+    };
     let overrides = Overrides {
         profile: manifest.profile.clone(),
         variables: facts::variables(VARIABLES),
         unset: manifest.unset.clone(),
         set: manifest.set.clone(),
-        port_offset: manifest.port_offset,
+        port_offset,
     };
     Ok(source::load(&text.name, &text.text, drop_in, &overrides)?)
 }

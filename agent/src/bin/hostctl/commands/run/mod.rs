@@ -3,8 +3,9 @@
 pub mod flags;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
+use agent::lease::Held;
+use agent::lease::ledger::Choice;
 use agent::plan::{Identity, Plan};
 use agent::run::{Finished, RunError};
 use agent::sandbox::seccomp;
@@ -14,16 +15,23 @@ use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::Diagnostic;
 
-use super::load::{self, Planned};
-use crate::cli::RunArguments;
+use super::load::{self, Planned, Text};
+use super::{exit_code, now};
+use crate::cli::{PortOffset, RunArguments};
 use crate::error::{Error, cause};
 use crate::ui::Ui;
 
-pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
+pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let text = load::text(&arguments.manifest, &arguments.flags)?;
-    let Planned { loaded, mut plan, facts } =
-        load::plan(&text, &arguments.manifest, &arguments.host)?;
-    let broken: Vec<_> = plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
+    let choice = match arguments.manifest.port_offset {
+        Some(PortOffset::Auto) => Choice::Smallest,
+        _ => Choice::Planned,
+    };
+    if choice == Choice::Smallest {
+        arguments.manifest.port_offset = None;
+    }
+    let planned = load::plan(&text, &arguments.manifest, &arguments.host)?;
+    let broken: Vec<_> = planned.plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
     if arguments.host.strict && !broken.is_empty() {
         return Err(Error::Strict(broken));
     }
@@ -31,25 +39,48 @@ pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         flags::save(path, &text.text)?;
         ui.say(&format!("wrote {}", path.display()));
     }
+    let (planned, held) = acquire(planned, choice, &text, &mut arguments)?;
+    let Planned { loaded, mut plan, facts } = planned;
     if plan.identity == (Identity::Own { uid: None }) {
         plan.identity = Identity::Own { uid: Some(claim(&plan, &facts)?) };
     }
     let shown = !arguments.quiet;
     if shown {
         announce(&plan, ui);
+        if choice == Choice::Smallest {
+            let offset = loaded.manifest.port_offset;
+            ui.say(&format!("{}: port offset {offset}, the smallest that is free", plan.app));
+        }
     }
     let mut notify = |notice| {
         if shown {
             ui.say(&told(notice, &plan));
         }
     };
-    let finished = agent::run::run(&plan, &facts, arguments.interactive, now, &mut notify)
+    let finished = agent::run::run(&plan, held, &facts, arguments.interactive, now, &mut notify)
         .map_err(|error| {
             let place = about(&error, &plan).map(|about| loaded.document.place(about));
             Error::Run(error, place)
         })?;
     conclude(&finished, &plan, ui);
     Ok(ExitCode::from(exit_code(finished.outcome.exit)))
+}
+
+/// What the app needs for itself, and the plan for the offset it was found at.
+fn acquire(
+    planned: Planned,
+    choice: Choice,
+    text: &Text,
+    arguments: &mut RunArguments,
+) -> Result<(Planned, Held), Error> {
+    let offset = planned.loaded.manifest.port_offset;
+    let (found, held) = agent::run::acquire(&planned.plan, &planned.facts, offset, choice, now)
+        .map_err(|error| Error::Run(error, None))?;
+    if found == offset {
+        return Ok((planned, held));
+    }
+    arguments.manifest.port_offset = Some(PortOffset::By(found));
+    Ok((load::plan(text, &arguments.manifest, &arguments.host)?, held))
 }
 
 fn claim(plan: &Plan, facts: &agent::plan::HostFacts) -> Result<u32, Error> {
@@ -127,17 +158,4 @@ fn denied(call: i32, plan: &Plan) -> String {
         );
     };
     format!("{} was ended for calling {name}(2): {}", plan.app, seccomp::remedy(name).advice(name))
-}
-
-/// The program's own code, or 128+N as shells count signals.
-fn exit_code(exit: Exit) -> u8 {
-    match exit {
-        Exit::Code(code) => code,
-        Exit::Signal(number, _) => 128_u8.saturating_add(u8::try_from(number).unwrap_or(127)),
-    }
-}
-
-#[allow(clippy::disallowed_methods)] // the edge where the clock is read
-fn now() -> Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }

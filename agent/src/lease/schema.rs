@@ -1,0 +1,167 @@
+//! The two files of the leases: opened, made, and counted up at a new boot.
+//!
+//! Invariant: every change to a file is one transaction, so whatever is killed when, the next to
+//! open it finds the state before or after. `leases.db` is on a file system that a reboot empties
+//! and is never synced; `state.db` outlives power cuts and holds the epoch, which only rises.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::LeaseError;
+use crate::plan::Directories;
+use crate::store;
+
+/// Format of both files; another number is another version's.
+const VERSION: i64 = 1;
+/// How long another hostctl's transaction is waited for. One takes about a millisecond.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Fences of one epoch, as a power of two: 2^40 leases between two boots.
+const EPOCH_SHIFT: u32 = 40;
+
+const LEASES: &str = "
+CREATE TABLE boot (
+    one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, fence INTEGER NOT NULL
+) STRICT;
+CREATE TABLE lease (
+    id INTEGER PRIMARY KEY, room TEXT NOT NULL, key TEXT NOT NULL, state TEXT NOT NULL,
+    fence INTEGER NOT NULL, since INTEGER NOT NULL, app TEXT NOT NULL, service TEXT NOT NULL,
+    instance INTEGER NOT NULL, pid INTEGER NOT NULL, started INTEGER NOT NULL,
+    namespace INTEGER NOT NULL, guard_pid INTEGER, guard_started INTEGER
+) STRICT;
+CREATE INDEX lease_room ON lease (room);
+CREATE INDEX lease_fence ON lease (fence);
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY, time INTEGER NOT NULL, room TEXT NOT NULL, key TEXT NOT NULL,
+    fence INTEGER NOT NULL, was TEXT NOT NULL, became TEXT NOT NULL, cause TEXT NOT NULL,
+    holder TEXT NOT NULL, pid INTEGER NOT NULL
+) STRICT;
+";
+
+const STATE: &str = "
+CREATE TABLE epoch (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
+INSERT INTO epoch VALUES (1, 0);
+";
+
+/// Open the ledger, made if there is none, for the boot with this id.
+///
+/// # Errors
+/// When a directory is not ours, a file is broken, or somebody keeps it locked.
+pub(super) fn open(directories: &Directories, boot: &str) -> Result<Connection, LeaseError> {
+    store::open(&directories.run).map_err(LeaseError::Store)?;
+    let path = directories.leases();
+    let mut db = Connection::open(&path).map_err(|error| LeaseError::from_sqlite(&path, error))?;
+    prepare(&mut db, directories, boot).map_err(|error| error.at(&path))?;
+    Ok(db)
+}
+
+/// Open the ledger of this boot for looking only; `None` if there is none.
+///
+/// # Errors
+/// When the file is broken, or somebody keeps it locked.
+pub(super) fn look(
+    directories: &Directories,
+    boot: &str,
+) -> Result<Option<Connection>, LeaseError> {
+    let path = directories.leases();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let failed = |error| LeaseError::from_sqlite(&path, error);
+    // Not read-only: what a killed writer left half done is undone by whoever opens it next.
+    let db = Connection::open(&path).map_err(failed)?;
+    set_up(&db).map_err(|error| error.at(&path))?;
+    if version(&db).map_err(|error| error.at(&path))? == 0 {
+        return Ok(None);
+    }
+    Ok((boot_of(&db).map_err(failed)?.as_deref() == Some(boot)).then_some(db))
+}
+
+/// What went wrong before the path is known.
+pub(super) enum Failure {
+    Sqlite(rusqlite::Error),
+    Lease(LeaseError),
+    Version(i64),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Failure::Sqlite(error)
+    }
+}
+
+impl Failure {
+    pub(super) fn at(self, path: &Path) -> LeaseError {
+        match self {
+            Failure::Sqlite(error) => LeaseError::from_sqlite(path, error),
+            Failure::Lease(error) => error,
+            Failure::Version(found) => LeaseError::Broken(
+                path.to_owned(),
+                format!("format {found}, but this hostctl writes format {VERSION}"),
+            ),
+        }
+    }
+}
+
+fn set_up(db: &Connection) -> Result<(), Failure> {
+    db.busy_timeout(PATIENCE)?;
+    // The page cache of the kernel outlives this process, and a reboot voids the file anyway.
+    db.pragma_update(None, "synchronous", "OFF")?;
+    // A start uses a few pages; the default cache would count against hostctl's memory.
+    db.pragma_update(None, "cache_size", 32)?;
+    Ok(())
+}
+
+fn version(db: &Connection) -> Result<i64, Failure> {
+    match db.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        found if found == 0 || found == VERSION => Ok(found),
+        found => Err(Failure::Version(found)),
+    }
+}
+
+fn boot_of(db: &Connection) -> Result<Option<String>, rusqlite::Error> {
+    db.prepare_cached("SELECT id FROM boot")?.query_row([], |row| row.get(0)).optional()
+}
+
+fn prepare(db: &mut Connection, directories: &Directories, boot: &str) -> Result<(), Failure> {
+    set_up(db)?;
+    if version(db)? == VERSION && boot_of(db)?.as_deref() == Some(boot) {
+        return Ok(());
+    }
+    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if version(&change)? == 0 {
+        change.execute_batch(LEASES)?;
+        change.pragma_update(None, "user_version", VERSION)?;
+    }
+    // Somebody else may have been faster.
+    if boot_of(&change)?.as_deref() != Some(boot) {
+        let epoch = next_epoch(directories).map_err(Failure::Lease)?;
+        super::ledger::void_all(&change)?;
+        let fence = epoch << EPOCH_SHIFT;
+        change.execute("INSERT OR REPLACE INTO boot VALUES (1, ?1, ?2)", (boot, fence))?;
+    }
+    Ok(change.commit()?)
+}
+
+/// Count the epoch up, for good. A crash between this and its first use skips a number, no more.
+fn next_epoch(directories: &Directories) -> Result<i64, LeaseError> {
+    store::open(&directories.state).map_err(LeaseError::Store)?;
+    let path = directories.state_file();
+    let count = || {
+        let mut db = Connection::open(&path)?;
+        db.busy_timeout(PATIENCE)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if version(&change)? == 0 {
+            change.execute_batch(STATE)?;
+            change.pragma_update(None, "user_version", VERSION)?;
+        }
+        let sql = "UPDATE epoch SET number = number + 1 RETURNING number";
+        let epoch = change.query_row(sql, [], |row| row.get(0))?;
+        change.commit()?;
+        Ok(epoch)
+    };
+    count().map_err(|error: Failure| error.at(&path))
+}

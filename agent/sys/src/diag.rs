@@ -1,0 +1,210 @@
+//! Ports of this network namespace: whether one can be bound, and whose sockets are on it
+//! (sock_diag(7)).
+//!
+//! Invariant: a probing bind is gone when the answer is given, and never listens, so no client ever
+//! meets it. Sees every user's sockets, without privilege.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrStorage, bind,
+    recv, sendto, setsockopt, socket, sockopt,
+};
+
+use crate::{Errno, Result};
+
+/// Transport protocols that have ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// tcp(7).
+    Tcp,
+    /// udp(7).
+    Udp,
+}
+
+/// A socket as sock_diag tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Socket {
+    /// Its local address.
+    pub address: IpAddr,
+    /// Its owner's uid.
+    pub uid: u32,
+    /// Its inode; 0 when no process has it any more, as in TIME_WAIT.
+    pub inode: u32,
+    /// Whether it is the near end of a connection (TCP, any state but LISTEN and CLOSE), which a
+    /// bind with SO_REUSEADDR may share the port with.
+    pub connected: bool,
+}
+
+/// Bind a port for a moment. `reuse` is SO_REUSEADDR (socket(7)): with it, connections that are
+/// closing are not in the way, as they are in no server's.
+///
+/// # Errors
+/// `EADDRINUSE` when somebody has it; `EACCES` below `ip_unprivileged_port_start` without
+/// CAP_NET_BIND_SERVICE; `EAFNOSUPPORT` or `EADDRNOTAVAIL` where the host has no such address.
+pub fn try_bind(transport: Transport, address: IpAddr, port: u16, reuse: bool) -> Result<()> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let kind = match transport {
+        Transport::Tcp => SockType::Stream,
+        Transport::Udp => SockType::Datagram,
+    };
+    let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &reuse)?;
+    if address.is_ipv6() {
+        // [::] then stands for IPv4 too, whatever net.ipv6.bindv6only says (ipv6(7)).
+        setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
+    }
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(address, port)))
+}
+
+/// NETLINK_SOCK_DIAG's request and answer (linux/sock_diag.h).
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// NLMSG_ERROR, NLMSG_DONE (netlink(7)).
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+/// NLM_F_REQUEST | NLM_F_DUMP.
+const REQUEST_DUMP: u16 = 0x301;
+/// Sizes of nlmsghdr, inet_diag_req_v2 and inet_diag_msg (linux/inet_diag.h).
+const HEADER: usize = 16;
+const REQUEST: usize = 56;
+const MESSAGE: usize = 72;
+/// TCP states of the kernel's enum that are no connection: TCP_CLOSE, TCP_LISTEN.
+const CLOSE: u8 = 7;
+const LISTEN: u8 = 10;
+
+/// Every socket that is bound to a port, of all users.
+///
+/// # Errors
+/// `ENOENT` where the kernel was built without the diagnosis of this protocol; else what netlink(7)
+/// says.
+pub fn sockets(transport: Transport, port: u16) -> Result<Vec<Socket>> {
+    let mut found = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        found.extend(dump(family as u8, transport, port)?);
+    }
+    Ok(found)
+}
+
+fn dump(family: u8, transport: Transport, port: u16) -> Result<Vec<Socket>> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let protocol = SockProtocol::NetlinkSockDiag;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+    let kernel = NetlinkAddr::new(0, 0);
+    sendto(socket.as_raw_fd(), &request(family, transport, port), &kernel, MsgFlags::empty())?;
+    let mut found = Vec::new();
+    while read_some(&socket, transport, &mut found)? {}
+    // Kernels before 5.0 ignored the port of a request.
+    found.retain(|(number, _)| *number == port);
+    Ok(found.into_iter().map(|(_, socket)| socket).collect())
+}
+
+fn request(family: u8, transport: Transport, port: u16) -> Vec<u8> {
+    let protocol = match transport {
+        Transport::Tcp => libc::IPPROTO_TCP,
+        Transport::Udp => libc::IPPROTO_UDP,
+    };
+    let mut bytes = Vec::with_capacity(HEADER + REQUEST);
+    bytes.extend(((HEADER + REQUEST) as u32).to_ne_bytes());
+    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend(REQUEST_DUMP.to_ne_bytes());
+    bytes.extend([0; 8]); // sequence, sender
+    bytes.extend([family, protocol as u8, 0, 0]);
+    bytes.extend(u32::MAX.to_ne_bytes()); // all states
+    bytes.extend(port.to_be_bytes());
+    bytes.resize(HEADER + REQUEST, 0);
+    bytes
+}
+
+/// Take one datagram of the answer; whether more will come.
+fn read_some(
+    socket: &OwnedFd,
+    transport: Transport,
+    found: &mut Vec<(u16, Socket)>,
+) -> Result<bool> {
+    let mut buffer = vec![0_u8; 32 * 1024];
+    let length = loop {
+        match recv(socket.as_fd().as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            Err(Errno::EINTR) => {}
+            result => break result?,
+        }
+    };
+    let mut rest = &buffer[..length];
+    while let Some((kind, body, behind)) = split(rest) {
+        match kind {
+            NLMSG_DONE => return Ok(false),
+            NLMSG_ERROR => {
+                let code = array(body, 0).map_or(0, i32::from_ne_bytes);
+                return Err(Errno::from_raw(-code));
+            }
+            SOCK_DIAG_BY_FAMILY => found.extend(message(body, transport)),
+            _ => {}
+        }
+        rest = behind;
+    }
+    Ok(length > 0)
+}
+
+/// The first netlink message: its type, its body, and what follows.
+fn split(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = u32::from_ne_bytes(array(bytes, 0)?) as usize;
+    let body = bytes.get(HEADER..length)?;
+    let next = length.next_multiple_of(4).min(bytes.len());
+    Some((u16::from_ne_bytes(array(bytes, 4)?), body, &bytes[next..]))
+}
+
+fn message(body: &[u8], transport: Transport) -> Option<(u16, Socket)> {
+    let body = body.get(..MESSAGE)?;
+    let address = match i32::from(body[0]) {
+        libc::AF_INET => IpAddr::from(array::<4>(body, 8)?),
+        _ => IpAddr::from(array::<16>(body, 8)?),
+    };
+    let socket = Socket {
+        address,
+        uid: u32::from_ne_bytes(array(body, 64)?),
+        inode: u32::from_ne_bytes(array(body, 68)?),
+        connected: transport == Transport::Tcp && !matches!(body[1], CLOSE | LISTEN),
+    };
+    Some((u16::from_be_bytes(array(body, 4)?), socket))
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at + N)?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    fn inode(fd: &impl AsRawFd) -> u32 {
+        std::fs::metadata(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap().ino() as u32
+    }
+
+    #[test]
+    fn a_listener_is_in_the_way_and_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for address in ["127.0.0.1", "0.0.0.0", "::"] {
+            let tried = try_bind(Transport::Tcp, address.parse().unwrap(), port, false);
+            assert_eq!(tried, Err(Errno::EADDRINUSE), "{address}");
+        }
+        let found = sockets(Transport::Tcp, port).unwrap();
+        let own = found.iter().find(|socket| socket.inode == inode(&listener)).unwrap();
+        assert!(!own.connected && own.address.is_loopback(), "{own:?}");
+        drop(listener);
+        assert_eq!(try_bind(Transport::Tcp, "::".parse().unwrap(), port, false), Ok(()));
+    }
+
+    #[test]
+    fn datagram_sockets_are_found_too() {
+        let server = UdpSocket::bind("[::1]:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let found = sockets(Transport::Udp, port).unwrap();
+        assert!(found.iter().any(|socket| socket.inode == inode(&server)), "{found:?}");
+        let tried = try_bind(Transport::Udp, "::".parse().unwrap(), port, false);
+        assert_eq!(tried, Err(Errno::EADDRINUSE));
+    }
+}
