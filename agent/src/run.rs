@@ -1,7 +1,7 @@
 //! The spine of `hostctl run`: the stages in their order, undone last-in first-out.
 //!
 //! ```text
-//! Plan ──acquire──▶ uid, data ──build──▶ Vec<Step> ──spawn──▶ Sandbox ──watch──▶ Outcome
+//! Plan ──acquire──▶ uid, data ──build──▶ Vec<Step> ──pin──▶ Vec<Step>′ ──spawn──▶ Sandbox ──watch──▶ Outcome
 //! ```
 //!
 //! Invariant: whatever stage fails, what the earlier ones did is undone before the error is told,
@@ -87,8 +87,10 @@ pub fn run(
     let standard = file::standard();
     refuse_directories(standard)?;
 
-    let data = data::prepare(plan).map_err(RunError::Data)?;
-    let steps = sandbox::build(plan, facts);
+    let data = data::prepare(plan, &facts.directories).map_err(RunError::Data)?;
+    let mut steps = sandbox::build(plan, facts);
+    let _pinned = sandbox::pin(&mut steps, &plan.denied)
+        .map_err(|failure| explain(WatchError::Step(failure), &steps))?;
     let supervisor = Supervisor::new()?;
     let captured = capture(plan, standard, clock)?;
     let (capture, ends) =

@@ -6,7 +6,7 @@
 use manifest_spec::Diagnostic;
 use manifest_spec::manifest::{Manifest, Network, Service, SinkTarget};
 
-use super::{HostFacts, Plan, Unenforced};
+use super::{HostFacts, Identity, Plan, Unenforced};
 
 /// Keys that this version can't honour and that would mislead if they were left aside.
 pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) -> Vec<Diagnostic> {
@@ -92,6 +92,9 @@ pub(super) fn unenforced(
             "leaving your groups",
             "without root your supplementary groups stay in force, for what the grants show",
         );
+    }
+    if plan.limits.processes.is_some() && plan.identity == Identity::Root {
+        name(true, "limits.processes", "the kernel does not count the processes of uid 0");
     }
     if plan.limits.memory.is_some() {
         name(true, "limits.memory", "this version sets no cgroup limits");

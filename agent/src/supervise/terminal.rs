@@ -92,6 +92,10 @@ impl Terminal {
         let typing = is_terminal[0] && terminal::in_foreground(streams[0]);
         let keyboard = if typing { Some(terminal::reopen(streams[0])?) } else { None };
         let raw = if typing { Some(Raw::enter(streams[0])?) } else { None };
+        if !typing {
+            // The caller's terminal stays as it is and ends lines; ending them twice would show.
+            terminal::pass_output(master.as_fd())?;
+        }
         let joined = Terminal {
             master,
             keyboard,

@@ -20,12 +20,12 @@ Exit codes:
   0        success; with run, the program's own
   1        with run, the program's own; with doctor, something needed is missing
   2        the command line is wrong
-  65       the manifest or the host policy is wrong
+  65       the manifest or the host policy is wrong, or the one is not allowed by the other
   66       a file that was named can't be read
   69       this host can't do it
   71       the kernel refused a step of the sandbox
   73       a file can't be written, or is there already
-  77       the host policy, or --strict, does not allow it
+  77       --strict does not allow it
   126, 127 with run, the program can't be executed, or does not exist
   128+N    with run, the program was ended by signal N; 130 also when stopped before it started
 

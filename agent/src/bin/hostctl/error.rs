@@ -147,6 +147,11 @@ fn source(error: &SourceError) -> Told {
         SourceError::Read(path, error) => {
             Told::new(format!("{}: {}", path.display(), reason(error)))
         }
+        SourceError::Foreign(path, uid, mode) => Told::new(format!(
+            "{} belongs to uid {uid} with mode {mode:04o}: others could have written it",
+            path.display()
+        ))
+        .hint("make it yours or root's, and writable by its owner alone"),
         SourceError::TooLarge(path) => {
             let limit = manifest_spec::limits::FILE_BYTES >> 20;
             Told::new(format!("{}: larger than {limit} MiB", path.display()))

@@ -90,7 +90,10 @@ pub fn plan(
     let loaded = load(text, manifest, |app| facts.directories.drop_in(app))?;
     let policy = source::policy(&facts.directories.policy())?;
     let app = loaded.manifest.name.as_str();
-    let uid = uids::find(&facts.directories.uids(), policy.uids, app).filter(|_| facts.is_root());
+    let uid = match facts.is_root() {
+        true => uids::find(&facts.directories.state, policy.uids, app).map_err(Error::Uid)?,
+        false => None,
+    };
     let settings = Settings {
         folder: text.folder.clone(),
         service: host.service.clone(),

@@ -20,6 +20,11 @@ use crate::error::{Error, cause};
 use crate::ui::Ui;
 
 pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
+    if let (Some(_), Some(file)) = (&arguments.save, &arguments.manifest.file) {
+        let message =
+            format!("--save writes a manifest typed as flags, but {} is a file", file.display());
+        return Err(Error::Usage(message, "leave out --save, or copy the file".into()));
+    }
     let text = load::text(&arguments.manifest, &arguments.flags)?;
     let Planned { loaded, mut plan, facts } =
         load::plan(&text, &arguments.manifest, &arguments.host)?;
@@ -55,7 +60,7 @@ pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
 fn claim(plan: &Plan, facts: &agent::plan::HostFacts) -> Result<u32, Error> {
     let policy = agent::source::policy(&facts.directories.policy())?;
     let users = || std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    uids::claim(&facts.directories.uids(), policy.uids, &plan.app, users).map_err(Error::Uid)
+    uids::claim(&facts.directories.state, policy.uids, &plan.app, users).map_err(Error::Uid)
 }
 
 /// What does not hold here, in one line each, and where the app answers.
