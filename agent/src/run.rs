@@ -102,7 +102,10 @@ pub fn run(
     let options = Options {
         grace: plan.grace,
         interactive,
-        standard: StandardStreams { terminal: streams.map(terminal::is_terminal) },
+        standard: StandardStreams {
+            terminal: streams.map(terminal::is_terminal),
+            keyboard: terminal::is_terminal(streams[0]) && terminal::in_foreground(streams[0]),
+        },
     };
     let sandbox = sandbox::spawn(&steps, options.standard, streams).map_err(|errno| {
         let name = steps.first().map(ToString::to_string).unwrap_or_default();

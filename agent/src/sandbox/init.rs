@@ -22,6 +22,8 @@ use super::step::{Program, Step};
 pub struct StandardStreams {
     /// Which of the three become a terminal of the sandbox's own.
     pub terminal: [bool; 3],
+    /// Whether somebody types into it: standard input is a terminal, in whose foreground hostctl is.
+    pub keyboard: bool,
 }
 
 /// A sandbox as its supervisor holds it.
@@ -104,6 +106,10 @@ fn launch(program: &Program, step: usize, standard: StandardStreams, line: &Line
         [false, false, false] => None,
         _ => {
             let (master, slave) = terminal::open_pair(c"/dev/ptmx")?;
+            if !standard.keyboard {
+                // The caller's terminal then stays as it is and ends lines; twice would show.
+                terminal::pass_output(slave.as_fd())?;
+            }
             line.report(&Report::Terminal(master))?;
             Some(slave)
         }

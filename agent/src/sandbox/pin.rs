@@ -38,13 +38,14 @@ pub fn pin(steps: &mut [Step], denied: &[PathBuf]) -> Result<Pinned, Failure> {
     };
     let mut writable = Vec::new();
     for (index, bind) in grants(steps).filter(|(_, bind)| bind.writable) {
-        writable.push(look(index, bind, &[])?.status.identity);
+        let found = look(index, bind, &writable)?;
+        writable.push(found.status.identity);
     }
     let denied: Vec<_> = denied.iter().map(|path| Denied::new(path)).collect();
     let mut held = Vec::new();
     let mut pins = Vec::new();
     for (index, bind) in grants(steps) {
-        // The place itself was reached without its own leave; what lies below it was not.
+        // Again, knowing all of them: one may have been reached by a second name.
         let found = look(index, bind, &writable)?;
         if let Some(why) = refuse(&found, bind, &denied) {
             return Err(failure(index, None, why));

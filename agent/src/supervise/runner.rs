@@ -266,8 +266,7 @@ impl Watch<'_> {
             }
             Ok(Some(Report::Terminal(master))) => {
                 let (standard, interactive) = (self.options.standard, self.options.interactive);
-                let terminal =
-                    Terminal::join(master, self.streams, standard.terminal, interactive)?;
+                let terminal = Terminal::join(master, self.streams, standard, interactive)?;
                 self.terminal = Some(terminal);
             }
             Ok(Some(Report::Ready)) => self.events.push_back(Event::Ready),

@@ -10,6 +10,8 @@ use host_sys::poll::Interest;
 use host_sys::terminal::{self, Raw};
 use host_sys::{Errno, Result, file};
 
+use crate::sandbox::StandardStreams;
+
 /// Most that is held in one direction while the other side is slow.
 const HELD: usize = 64 * 1024;
 
@@ -76,26 +78,21 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Join the sandbox's terminal with the caller's, which is `streams[0]` if that is a terminal
-    /// in whose foreground this process is, and shows on the first of the other two that is one.
+    /// Join the sandbox's terminal with the caller's: keys come from `streams[0]` if somebody types
+    /// there, and output shows on the first of the other two that is a terminal.
     ///
     /// # Errors
     /// When the caller's terminal can't be switched to raw mode.
     pub(super) fn join(
         master: OwnedFd,
         streams: [BorrowedFd<'_>; 3],
-        is_terminal: [bool; 3],
+        standard: StandardStreams,
         interactive: bool,
     ) -> Result<Self> {
-        let shown = [1, 2, 0].into_iter().find(|index| is_terminal[*index]).unwrap_or(1);
+        let shown = [1, 2, 0].into_iter().find(|index| standard.terminal[*index]).unwrap_or(1);
         let screen = terminal::reopen(streams[shown])?;
-        let typing = is_terminal[0] && terminal::in_foreground(streams[0]);
-        let keyboard = if typing { Some(terminal::reopen(streams[0])?) } else { None };
-        let raw = if typing { Some(Raw::enter(streams[0])?) } else { None };
-        if !typing {
-            // The caller's terminal stays as it is and ends lines; ending them twice would show.
-            terminal::pass_output(master.as_fd())?;
-        }
+        let keyboard = if standard.keyboard { Some(terminal::reopen(streams[0])?) } else { None };
+        let raw = if standard.keyboard { Some(Raw::enter(streams[0])?) } else { None };
         let joined = Terminal {
             master,
             keyboard,

@@ -21,9 +21,7 @@ use crate::ui::Ui;
 
 pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if let (Some(_), Some(file)) = (&arguments.save, &arguments.manifest.file) {
-        let message =
-            format!("--save writes a manifest typed as flags, but {} is a file", file.display());
-        return Err(Error::Usage(message, "leave out --save, or copy the file".into()));
+        return Err(load::contradiction("--save", file));
     }
     let text = load::text(&arguments.manifest, &arguments.flags)?;
     let Planned { loaded, mut plan, facts } =
