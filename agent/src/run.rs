@@ -11,8 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use host_sys::Errno;
 use host_sys::file::{self, Kind};
-use host_sys::{Errno, terminal};
 
 use crate::data::{self, DataError};
 use crate::logs::{Capture, LogFiles, OpenError};
@@ -99,14 +99,8 @@ pub fn run(
         Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
         None => standard,
     };
-    let options = Options {
-        grace: plan.grace,
-        interactive,
-        standard: StandardStreams {
-            terminal: streams.map(terminal::is_terminal),
-            keyboard: terminal::is_terminal(streams[0]) && terminal::in_foreground(streams[0]),
-        },
-    };
+    let options =
+        Options { grace: plan.grace, interactive, standard: StandardStreams::of(streams) };
     let sandbox = sandbox::spawn(&steps, options.standard, streams).map_err(|errno| {
         let name = steps.first().map(ToString::to_string).unwrap_or_default();
         RunError::Spawn(name, errno)

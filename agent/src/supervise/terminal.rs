@@ -89,11 +89,10 @@ impl Terminal {
         standard: StandardStreams,
         interactive: bool,
     ) -> Result<Self> {
-        let shown = [1, 2, 0].into_iter().find(|index| standard.terminal[*index]).unwrap_or(1);
-        let screen = terminal::reopen(streams[shown])?;
+        let screen = terminal::reopen(streams[standard.shown()])?;
         let keyboard = if standard.keyboard { Some(terminal::reopen(streams[0])?) } else { None };
         let raw = if standard.keyboard { Some(Raw::enter(streams[0])?) } else { None };
-        let joined = Terminal {
+        Ok(Terminal {
             master,
             keyboard,
             screen,
@@ -101,9 +100,7 @@ impl Terminal {
             input: Flow::default(),
             output: Flow::default(),
             _raw: raw,
-        };
-        joined.resize();
-        Ok(joined)
+        })
     }
 
     /// Give the sandbox's terminal the size of the caller's.
