@@ -76,7 +76,7 @@ fn the_window_size_follows() {
 fn what_is_typed_reaches_the_program() {
     let script = "echo name?; read name; echo hello $name";
     for who in EVERYONE {
-        let steps = json!([["expect", "name?"], ["type", "Ada\r"], ["expect", "hello Ada"]]);
+        let steps = json!([["expect", "name?\r\n"], ["type", "Ada\r"], ["expect", "hello Ada"]]);
         let session = run(&Scene::new(who), script, steps);
         assert_eq!(session.code, 0);
         assert_eq!(session.screen, "name?\r\nAda\r\nhello Ada\r\n", "echoed once, {who:?}");

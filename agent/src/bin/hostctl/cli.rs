@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 /// A manifest (app.toml) names a program, its ports, the paths it may read and write, and its
 /// limits. The program runs with that and nothing else.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "hostctl", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

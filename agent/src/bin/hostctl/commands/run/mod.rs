@@ -5,11 +5,12 @@ pub mod flags;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use agent::plan::{Identity, Plan};
+use agent::plan::{Identity, Plan, facts};
 use agent::run::{Finished, RunError};
 use agent::sandbox::seccomp;
 use agent::supervise::Notice;
 use agent::uids;
+use host_sys::Errno;
 use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::Diagnostic;
@@ -23,6 +24,11 @@ pub fn run(arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if let (Some(_), Some(file)) = (&arguments.save, &arguments.manifest.file) {
         return Err(load::contradiction("--save", file));
     }
+    // What a careless caller left open must reach no program.
+    host_sys::process::close_all_on_exec().map_err(|errno| match errno {
+        Errno::EINVAL | Errno::ENOSYS => Error::Run(RunError::OldKernel(facts::kernel()), None),
+        errno => Error::Kernel(errno),
+    })?;
     let text = load::text(&arguments.manifest, &arguments.flags)?;
     let Planned { loaded, mut plan, facts } =
         load::plan(&text, &arguments.manifest, &arguments.host)?;
