@@ -236,9 +236,7 @@ impl Running {
 
     /// Send it a signal, as kill(1) would.
     pub fn signal(&self, name: &str) {
-        let status =
-            Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap();
-        assert!(status.success());
+        kill(name, self.pid());
     }
 
     /// Take standard output up to a line with this in it; the rest stays for [`Running::wait`].
@@ -285,6 +283,13 @@ pub fn hostctl() -> PathBuf {
     let path = own.ancestors().nth(2).unwrap().join("hostctl");
     assert!(path.exists(), "{} is missing: build it first, `cargo build -p agent`", path.display());
     path
+}
+
+/// Send a process a signal, by the shell's own kill: not every machine has kill(1).
+pub fn kill(name: &str, pid: i32) {
+    let pid = pid.to_string();
+    let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
+    assert!(status.unwrap().success(), "SIG{name} to {pid}");
 }
 
 /// Whether the tests run as root.
