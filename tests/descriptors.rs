@@ -2,6 +2,7 @@
 //! stream or working directory leads out (CVE-2024-21626).
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use crate::support::attack::BARE;
@@ -87,5 +88,22 @@ fn a_directory_named_by_descriptor_is_refused() {
                 assert_eq!(ran.code, 65, "{who:?} {key}: {} {}", ran.out, ran.err);
             }
         }
+    }
+}
+
+/// The caller opened it for reading, and whoever may write the file may open it again by its
+/// descriptor; the kernel checks the mount of the caller then, not one of the sandbox.
+#[test]
+fn a_file_that_is_read_from_is_not_opened_again_for_writing() {
+    for who in EVERYONE {
+        let scene = Scene::new(who);
+        let input = scene.write("input", "as it was");
+        std::fs::set_permissions(&input, PermissionsExt::from_mode(0o666)).unwrap();
+        scene.shell_app("cat; echo changed >> /proc/self/fd/0; true", "");
+        let mut command = scene.hostctl(["run", "--quiet", "app.toml"]);
+        command.stdin(File::open(&input).unwrap());
+        let ran = Ran::from(command.output().unwrap()).exited(0);
+        assert_eq!(ran.out, "as it was", "{who:?}");
+        assert_eq!(std::fs::read_to_string(&input).unwrap(), "as it was", "{who:?}");
     }
 }

@@ -20,7 +20,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{As, Ran, Scene, eventually, hostctl};
+use crate::support::{As, Ran, Scene, eventually, hostctl, kill};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -156,7 +156,7 @@ fn run_in(scene: &Scene, line: &str) -> Ran {
         listens || child.try_wait().unwrap().is_some()
     });
     if listens {
-        std::process::Command::new("kill").arg(pid.to_string()).status().unwrap();
+        kill("TERM", pid as i32);
     }
     let mut ran = Ran::from(child.wait_with_output().unwrap());
     if listens && ran.code == 128 + 15 {

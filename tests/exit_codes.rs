@@ -1,7 +1,7 @@
 //! Promise: the exit code is the program's own, 128+N for a signal, and a program that dies of a
 //! refused system call is told which, and which setting would allow it.
 
-use crate::support::{As, EVERYONE, Ran, Scene, eventually};
+use crate::support::{As, EVERYONE, Ran, Scene, eventually, kill};
 
 fn run(scene: &Scene, words: &[&str]) -> Ran {
     let start = ["run", "--name", "demo", "--read", ".", "--"];
@@ -40,8 +40,7 @@ fn a_program_killed_from_outside_is_137() {
             program = running.descendants().into_iter().find(|pid| name_of(*pid) == "sleep");
             program.is_some()
         });
-        let pid = program.unwrap().to_string();
-        std::process::Command::new("kill").args(["-s", "KILL", &pid]).status().unwrap();
+        kill("KILL", program.unwrap());
         running.wait().exited(137);
     }
 }
@@ -55,8 +54,7 @@ fn the_first_process_killed_from_outside_is_told() {
             running.descendants().iter().any(|pid| name_of(*pid) == "sleep")
         });
         let pids = running.descendants();
-        let init = pids.iter().find(|pid| name_of(**pid) == "hostctl-init").unwrap().to_string();
-        std::process::Command::new("kill").args(["-s", "KILL", &init]).status().unwrap();
+        kill("KILL", *pids.iter().find(|pid| name_of(**pid) == "hostctl-init").unwrap());
         let ran = running.wait().exited(71);
         assert!(ran.err.contains("the sandbox was ended from outside"), "{}", ran.err);
     }

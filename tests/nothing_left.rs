@@ -2,11 +2,11 @@
 //! process, no mount, no file but the app's uid and data.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::support::attack::BARE;
-use crate::support::{As, EVERYONE, Scene, eventually};
+use crate::support::{As, EVERYONE, Running, Scene, eventually};
 
 /// Numbers and command lines of processes that name the scene: hostctl, its pid 1, its programs.
 fn processes(scene: &Scene) -> Vec<(String, String)> {
@@ -42,6 +42,17 @@ fn app(scene: &Scene, attacker: &str, argument: &str) -> String {
     scene.write("app.toml", &format!("{text}write = [\"data:/srv/x\"]\n")).display().to_string()
 }
 
+/// How hostctl ended. The end of its output is not waited for: whoever was left behind would hold it
+/// open.
+fn ended(running: &mut Running) -> ExitStatus {
+    running.child().wait().unwrap()
+}
+
+fn kill(running: &mut Running) {
+    running.signal("KILL");
+    ended(running);
+}
+
 /// What a killed run may leave in hostctl's directories.
 fn only_the_uid_and_the_data(scene: &Scene, who: As) {
     let names = |path: &Path| -> Vec<String> {
@@ -70,7 +81,8 @@ fn processes_deaf_to_everything_do_not_outlive_the_program() {
     for who in EVERYONE {
         let scene = Scene::new(who);
         let manifest = app(&scene, "outlive", "");
-        scene.run(["run", "--quiet", "--grace", "1s", &manifest]).exited(0);
+        let mut running = scene.start(["run", "--quiet", "--grace", "1s", &manifest]);
+        assert!(ended(&mut running).success(), "{who:?}");
         assert_eq!(processes(&scene), [], "{who:?}: they are gone when hostctl is");
         assert_eq!(mounts(&scene), [""; 0], "{who:?}");
         only_the_uid_and_the_data(&scene, who);
@@ -85,7 +97,7 @@ fn processes_deaf_to_everything_do_not_outlive_a_stop() {
         let mut running = scene.start(["run", "--quiet", "--grace", "1s", &manifest]);
         running.until_output("staying");
         running.signal("TERM");
-        running.wait().exited(128 + 9);
+        assert_eq!(ended(&mut running).code(), Some(128 + 9), "{who:?}");
         assert_eq!(processes(&scene), [], "{who:?}: they are gone when hostctl is");
         assert_eq!(mounts(&scene), [""; 0], "{who:?}");
     }
@@ -98,8 +110,7 @@ fn processes_deaf_to_everything_do_not_outlive_a_killed_hostctl() {
         let manifest = app(&scene, "outlive", "stay");
         let mut running = scene.start(["run", "--quiet", &manifest]);
         running.until_output("staying");
-        running.signal("KILL");
-        running.wait().exited(128 + 9);
+        kill(&mut running);
         nothing_is_left(&scene, who);
         only_the_uid_and_the_data(&scene, who);
     }
@@ -138,8 +149,7 @@ fn mounts_of_a_running_sandbox_are_not_the_host_s() {
         let after = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let on_foothold = |text: &str| text.lines().filter(|line| line.contains(" /sys ")).count();
         assert_eq!(on_foothold(&before), on_foothold(&after), "{who:?}");
-        running.signal("KILL");
-        running.wait();
+        kill(&mut running);
         nothing_is_left(&scene, who);
     }
 }

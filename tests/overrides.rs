@@ -138,3 +138,28 @@ fn a_policy_that_is_wrong_lets_nothing_run() {
         assert!(ran.err.contains("policy.toml:1:1: "), "{}", ran.err);
     }
 }
+
+#[test]
+fn the_plan_shows_where_each_value_comes_from() {
+    for who in EVERYONE {
+        let scene = scene(who, DROP_IN);
+        let flags =
+            [&["plan", "app.toml", "--origin"][..], &PROFILE, &["--set", "env.NEW=x"]].concat();
+        let mut command = scene.hostctl(flags);
+        let ran = Ran::from(command.envs([("HOSTCTL_SET_DIR", ".")]).output().unwrap()).exited(0);
+        for (value, origin) in [
+            ("base", "default"),
+            ("run", "app.toml:3:8"),
+            ("port", "profile dev (app.toml:11:8)"),
+            ("files", "apps/layers.toml:2:"),
+            ("dir", "HOSTCTL_SET_DIR"),
+            ("NEW=x", "--set env.NEW=x"),
+        ] {
+            let shown =
+                ran.out.lines().find(|line| line.split_whitespace().any(|word| word == value));
+            let line = shown.unwrap_or_else(|| panic!("{value} is missing in:\n{}", ran.out));
+            assert!(line.contains(origin), "{value} is from {origin}: {line}");
+        }
+        assert!(!scene.state().join("uids").exists(), "planning writes nothing");
+    }
+}

@@ -64,8 +64,8 @@ fn without_a_grant_there_is_no_network() {
 }
 
 /// A socket of the host whose name is in no directory.
-fn abstract_listener(who: As) -> (UnixListener, String) {
-    let name = format!("hostctl-e2e-{}-{who:?}", std::process::id());
+fn abstract_listener(network: &str, who: As) -> (UnixListener, String) {
+    let name = format!("hostctl-e2e-{}-{network}-{who:?}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     (UnixListener::bind_addr(&address).unwrap(), name)
 }
@@ -74,7 +74,7 @@ fn abstract_listener(who: As) -> (UnixListener, String) {
 fn abstract_sockets_of_the_host_are_out_of_reach() {
     for who in EVERYONE {
         let scene = Scene::new(who);
-        let (_listener, name) = abstract_listener(who);
+        let (_listener, name) = abstract_listener("none", who);
         let target = format!("abstract:{name}");
         let expected = format!("{target}: ECONNREFUSED\n");
         scene.attack("connect", &target, BARE).attempts(who, &expected);
@@ -86,7 +86,7 @@ fn abstract_sockets_of_the_host_are_out_of_reach() {
 fn abstract_sockets_of_the_host_are_out_of_reach_on_its_network_too() {
     for who in EVERYONE {
         let scene = Scene::new(who);
-        let (_listener, name) = abstract_listener(who);
+        let (_listener, name) = abstract_listener("host", who);
         let target = format!("abstract:{name}");
         let access = format!("{BARE}\nnetwork = \"host\"");
         scene.attack("connect", &target, &access).attempts(who, &format!("{target}: EPERM\n"));

@@ -76,8 +76,7 @@ root's /etc/shadow: EACCES
 working directory: EACCES
 program: EACCES
 mount namespace: EACCES
-ptrace attach: EPERM
-ptrace seize: EPERM
+trace: EPERM
 read memory: EPERM
 take a descriptor: EPERM
 compare: EPERM

@@ -108,6 +108,21 @@ fn hostctl_itself_is_not_run_inside() {
     }
 }
 
+/// Installed below /usr, or anywhere that is granted, it could be executed under its own name too;
+/// through /proc it would be the running one.
+#[test]
+fn hostctl_itself_is_not_run_inside_from_a_grant_that_holds_it() {
+    for who in EVERYONE {
+        let scene = Scene::new(who);
+        let copy = scene.app().join("hostctl");
+        std::fs::copy(crate::support::hostctl(), &copy).unwrap();
+        let mut command = scene.command(&copy);
+        command.args(["run", "--quiet", "--read", ".", "--", "/proc/self/exe", "--version"]);
+        let ran = crate::support::Ran::from(command.output().unwrap()).exited(126);
+        assert!(ran.err.contains("hostctl itself"), "{who:?}: {}", ran.err);
+    }
+}
+
 #[test]
 fn hostctl_itself_is_not_run_inside_by_uid_0_either() {
     let scene = Scene::new(As::Root);

@@ -77,7 +77,7 @@ fn nothing_that_a_manifest_says_is_left_aside_in_silence() {
         ("policy = \"random\"", "policy"),
         ("access = { connect = [\"10.0.0.0/8:5432\"] }", "ports and destinations"),
         ("logs = { keep = \"1G\" }", "logs.keep"),
-        ("policies = { own = { run = \"./rank\" } }", "policies.own"),
+        ("policies = { own = { run = \"./rank\" } }", "policies"),
     ] {
         for who in EVERYONE {
             let scene = Scene::new(who);

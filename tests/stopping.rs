@@ -163,3 +163,22 @@ fn nothing_outlives_hostctl_killed_by_force() {
         eventually("every process is gone", || gone(&pids));
     }
 }
+
+#[test]
+fn a_request_that_comes_with_the_start_reaches_the_program() {
+    for who in EVERYONE {
+        let scene = Scene::new(who);
+        scene.shell_app(LISTENER, "");
+        let mut running = scene.start(["run", "app.toml", "--grace", "10m"]);
+        while running.descendants().is_empty() {
+            std::thread::yield_now();
+        }
+        // hostctl hears of the start only after the program has been seen at work.
+        running.signal("STOP");
+        running.until_output("ready");
+        running.signal("TERM");
+        running.signal("CONT");
+        let ran = running.wait().exited(3);
+        assert_eq!(ran.out, "got TERM\n", "{who:?}");
+    }
+}

@@ -76,7 +76,7 @@ fn the_window_size_follows() {
 fn what_is_typed_reaches_the_program() {
     let script = "echo name?; read name; echo hello $name";
     for who in EVERYONE {
-        let steps = json!([["expect", "name?"], ["type", "Ada\r"], ["expect", "hello Ada"]]);
+        let steps = json!([["expect", "name?\r\n"], ["type", "Ada\r"], ["expect", "hello Ada"]]);
         let session = run(&Scene::new(who), script, steps);
         assert_eq!(session.code, 0);
         assert_eq!(session.screen, "name?\r\nAda\r\nhello Ada\r\n", "echoed once, {who:?}");
@@ -85,11 +85,21 @@ fn what_is_typed_reaches_the_program() {
 
 #[test]
 fn ctrl_c_ends_a_program_with_its_children() {
+    // Not a shell: one that is interrupted while it starts a child may go on waiting for it.
+    let program = "\
+import os, signal, subprocess
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+subprocess.Popen(['sleep', '300'])
+os.write(1, b'ready')
+signal.pause()
+";
     for who in EVERYONE {
-        let script = "sleep 300 & echo ready; sleep 300";
+        let scene = Scene::new(who);
+        scene.write("main.py", program);
+        scene.write("app.toml", "name = \"demo\"\nrun = \"python3 main.py\"\n");
         let steps = json!([["expect", "ready"], ["type", "\u{3}"]]);
-        let session = run(&Scene::new(who), script, steps);
-        assert_eq!(session.code, 130, "{who:?}");
+        let session = play(&scene, ALL, &["run", "--quiet", "app.toml"], steps);
+        assert_eq!(session.code, 130, "{who:?}: {}", session.screen);
         assert!(session.restored);
     }
 }
@@ -130,6 +140,32 @@ print('key', key[0])
         let session = play(&scene, ALL, &["run", "app.toml"], steps);
         assert_eq!(session.code, 0, "{who:?}: {}", session.screen);
         assert!(!session.screen.contains("sent"), "no request to end: {}", session.screen);
+    }
+}
+
+#[test]
+fn a_program_that_reads_keys_one_by_one_keeps_its_interrupt() {
+    let program = "\
+import os, signal, tty
+signal.signal(signal.SIGINT, lambda *_: os.write(1, b'caught'))
+tty.setcbreak(0)
+os.write(1, b'ready')
+os.write(1, b'key ' + os.read(0, 1))
+";
+    for who in EVERYONE {
+        let scene = Scene::new(who);
+        scene.write("main.py", program);
+        scene.write("app.toml", "name = \"demo\"\nrun = \"python3 main.py\"\n");
+        let steps = json!([
+            ["expect", "ready"],
+            ["type", "\u{3}"],
+            ["expect", "caught"],
+            ["type", "k"],
+            ["expect", "key k"],
+        ]);
+        let session = play(&scene, ALL, &["run", "app.toml"], steps);
+        assert_eq!(session.code, 0, "{who:?}: {}", session.screen);
+        assert!(!session.screen.contains("waiting up to"), "{}", session.screen);
     }
 }
 

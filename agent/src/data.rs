@@ -4,13 +4,13 @@
 //! alone, so no app can put anything in its place. A start that fails removes the empty directories
 //! it made; nothing else ever removes one.
 
-use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use host_sys::Errno;
 use host_sys::file::{self, Kind};
 
-use crate::plan::{GrantKind, Plan};
+use crate::plan::{Directories, GrantKind, Plan};
 use crate::store::{self, StoreError};
 
 /// Why a managed directory is not there.
@@ -32,10 +32,10 @@ pub struct Prepared {
 ///
 /// # Errors
 /// The first that can't be made, or that belongs to somebody else.
-pub fn prepare(plan: &Plan) -> Result<Prepared, DataError> {
+pub fn prepare(plan: &Plan, directories: &Directories) -> Result<Prepared, DataError> {
     let mut prepared = Prepared::default();
     for grant in plan.grants.iter().filter(|grant| grant.kind == GrantKind::Managed) {
-        let result = directory(&grant.source, plan.identity.ids());
+        let result = directory(&directories.state, &plan.app, &grant.source, plan.identity.ids());
         let made = result.map_err(|error| DataError { key: grant.key.clone(), error })?;
         if made {
             prepared.made.push(grant.source.clone());
@@ -61,16 +61,14 @@ impl Drop for Prepared {
     }
 }
 
-/// One managed directory; whether it was made now.
-fn directory(path: &Path, owner: (u32, u32)) -> Result<bool, StoreError> {
-    let io = |errno| StoreError::Io(path.to_owned(), io::Error::from_raw_os_error(errno as i32));
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io(host_sys::Errno::EINVAL));
-    };
-    let parent = store::open(parent)?;
+/// One managed directory, `state/data/APP/NAME`; whether it was made now.
+fn directory(state: &Path, app: &str, path: &Path, owner: (u32, u32)) -> Result<bool, StoreError> {
+    let io = |errno| StoreError::kernel(path, errno);
+    let name = path.file_name().ok_or(io(Errno::EINVAL))?;
+    let parent = store::open(state, &["data", app])?;
     let made = match file::make_directory(parent.as_fd(), Path::new(name), 0o700) {
         Ok(()) => true,
-        Err(host_sys::Errno::EEXIST) => false,
+        Err(Errno::EEXIST) => false,
         Err(errno) => return Err(io(errno)),
     };
     let held = file::hold(parent.as_fd(), Path::new(name)).map_err(io)?;

@@ -1,7 +1,7 @@
 //! The spine of `hostctl run`: the stages in their order, undone last-in first-out.
 //!
 //! ```text
-//! Plan ──acquire──▶ leases, uid, data ──build──▶ Vec<Step> ──spawn──▶ Sandbox ──watch──▶ Outcome
+//! Plan ──acquire──▶ leases, uid, data ──build──▶ Vec<Step> ──pin──▶ Vec<Step>′ ──spawn──▶ Sandbox ──watch──▶ Outcome
 //! ```
 //!
 //! Invariant: whatever stage fails, what the earlier ones did is undone before the error is told,
@@ -11,8 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use host_sys::Errno;
 use host_sys::file::{self, Kind};
-use host_sys::{Errno, terminal};
 
 use crate::data::{self, DataError};
 use crate::lease::claims::Claims;
@@ -110,8 +110,10 @@ pub fn run(
     let standard = file::standard();
     refuse_directories(standard)?;
 
-    let data = data::prepare(plan).map_err(RunError::Data)?;
-    let steps = sandbox::build(plan, facts);
+    let data = data::prepare(plan, &facts.directories).map_err(RunError::Data)?;
+    let mut steps = sandbox::build(plan, facts);
+    let _pinned = sandbox::pin(&mut steps, &plan.denied)
+        .map_err(|failure| explain(WatchError::Step(failure), &steps))?;
     let supervisor = Supervisor::new()?;
     let captured = capture(plan, standard, clock)?;
     let (capture, ends) =
@@ -120,11 +122,8 @@ pub fn run(
         Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
         None => standard,
     };
-    let options = Options {
-        grace: plan.grace,
-        interactive,
-        standard: StandardStreams { terminal: streams.map(terminal::is_terminal) },
-    };
+    let options =
+        Options { grace: plan.grace, interactive, standard: StandardStreams::of(streams) };
     let sandbox = sandbox::spawn(&steps, options.standard, streams).map_err(|errno| {
         let name = steps.first().map(ToString::to_string).unwrap_or_default();
         RunError::Spawn(name, errno)

@@ -4,8 +4,10 @@
 //! what it is told to, and never more than the format's limit.
 
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use manifest_spec::names::AppName;
 use manifest_spec::policy::HostPolicy;
 use manifest_spec::{Diagnostics, Document, Layer, Manifest};
 
@@ -29,6 +31,8 @@ pub struct Overrides {
 pub enum SourceError {
     /// A file can't be read.
     Read(PathBuf, std::io::Error),
+    /// A file that steers hostctl belongs to this uid, or others may write it (mode).
+    Foreign(PathBuf, u32, u32),
     /// A file is larger than a manifest may be.
     TooLarge(PathBuf),
     /// A file is not UTF-8; the byte where it stops being that.
@@ -66,8 +70,9 @@ pub fn load(
     if let Some(profile) = &overrides.profile {
         document.apply(Layer::Profile(profile))?;
     }
-    // The name only finds the file here; whether it is a name is checked with everything else.
-    let path = document.name().filter(|name| !name.contains('/')).map(drop_in);
+    // What is no name has no file; that it is none is said with everything else.
+    let name = document.name().filter(|name| AppName::new(name).is_ok());
+    let path = name.map(drop_in);
     if let Some(path) = path
         && let Some(text) = read_if_present(&path)?
     {
@@ -102,8 +107,22 @@ pub fn policy(path: &Path) -> Result<HostPolicy, SourceError> {
 /// # Errors
 /// When it can't be read, is too large or not UTF-8.
 pub fn read(path: &Path) -> Result<String, SourceError> {
+    read_as(path, false)
+}
+
+/// A file's text; `operators` for one that is believed because only root or the caller could have
+/// written it.
+fn read_as(path: &Path, operators: bool) -> Result<String, SourceError> {
     let failed = |error| SourceError::Read(path.to_owned(), error);
     let file = std::fs::File::open(path).map_err(failed)?;
+    if operators {
+        let status = host_sys::file::status(file.as_fd())
+            .map_err(|errno| failed(std::io::Error::from_raw_os_error(errno as i32)))?;
+        let trusted = [0, host_sys::creds::effective().0].contains(&status.uid);
+        if !trusted || status.mode & 0o022 != 0 {
+            return Err(SourceError::Foreign(path.to_owned(), status.uid, status.mode));
+        }
+    }
     let limit = manifest_spec::limits::FILE_BYTES as u64;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -114,8 +133,9 @@ pub fn read(path: &Path) -> Result<String, SourceError> {
         .map_err(|error| SourceError::NotText(path.to_owned(), error.utf8_error().valid_up_to()))
 }
 
+/// A file that only the operator writes, if it is there.
 fn read_if_present(path: &Path) -> Result<Option<String>, SourceError> {
-    match read(path) {
+    match read_as(path, true) {
         Err(SourceError::Read(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {
             Ok(None)
         }

@@ -5,10 +5,11 @@
 //! a uid is never given to a second app (CVE-2019-3843) and every probe sequence stays whole.
 //! Finding a known app costs one readlink(2).
 
-use std::io;
-use std::os::unix::fs::symlink;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
+use host_sys::Errno;
+use host_sys::file;
 use manifest_spec::policy::UidRange;
 
 use crate::store::{self, StoreError};
@@ -43,13 +44,24 @@ impl std::fmt::Display for UidError {
 
 impl std::error::Error for UidError {}
 
+/// The table's directory below the state directory.
+const TABLE: &[&str] = &["uids"];
+
 /// The app's uid if it has one. Changes nothing.
-pub fn find(table: &Path, range: UidRange, app: &str) -> Option<u32> {
+///
+/// # Errors
+/// When the table may be somebody else's work.
+pub fn find(state: &Path, range: UidRange, app: &str) -> Result<Option<u32>, UidError> {
+    let table = store::existing(state, TABLE).map_err(UidError::Store)?;
+    Ok(table.and_then(|table| look_up(table.as_fd(), range, app)))
+}
+
+fn look_up(table: BorrowedFd<'_>, range: UidRange, app: &str) -> Option<u32> {
     for uid in probes(range, app) {
-        match std::fs::read_link(entry(table, uid)) {
-            Ok(owner) if owner.as_os_str() == app => return Some(uid),
-            Ok(_) => {}
-            Err(_) => return None,
+        match owner(table, uid) {
+            Some(owner) if owner == app => return Some(uid),
+            Some(_) => {}
+            None => return None,
         }
     }
     None
@@ -60,47 +72,45 @@ pub fn find(table: &Path, range: UidRange, app: &str) -> Option<u32> {
 /// # Errors
 /// When the table can't be written, is full, or the uid is a user's.
 pub fn claim(
-    table: &Path,
+    state: &Path,
     range: UidRange,
     app: &str,
     users: impl FnOnce() -> String,
 ) -> Result<u32, UidError> {
-    if let Some(uid) = find(table, range, app) {
-        return Ok(uid);
-    }
-    let directory = store::open(table).map_err(UidError::Store)?;
+    let table = store::open(state, TABLE).map_err(UidError::Store)?;
     let users = users();
     for uid in probes(range, app) {
-        let path = entry(table, uid);
-        match std::fs::read_link(&path) {
-            Ok(owner) if owner.as_os_str() == app => return Ok(uid),
-            Ok(_) => continue,
-            Err(_) => {}
+        match owner(table.as_fd(), uid) {
+            Some(owner) if owner == app => return Ok(uid),
+            Some(_) => continue,
+            None => {}
         }
         if let Some(user) = user_of(&users, uid) {
             return Err(UidError::Taken(uid, user));
         }
-        match symlink(app, &path) {
+        let failed = |errno| UidError::Store(StoreError::kernel(&state.join("uids"), errno));
+        match file::make_link(table.as_fd(), &entry(uid), Path::new(app)) {
             // The link must outlive a power cut before the first file of this uid is written.
-            Ok(()) => return directory.sync_all().map(|()| uid).map_err(|e| failed(table, e)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Somebody was faster: for this app, or for another with the same hash.
-                if std::fs::read_link(&path).is_ok_and(|owner| owner.as_os_str() == app) {
-                    return Ok(uid);
-                }
+            Ok(()) => return file::sync(table.as_fd()).map(|()| uid).map_err(failed),
+            // Somebody was faster: for this app, or for another with the same hash.
+            Err(Errno::EEXIST) if owner(table.as_fd(), uid).as_deref() == Some(app) => {
+                return Ok(uid);
             }
-            Err(error) => return Err(failed(&path, error)),
+            Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(failed(errno)),
         }
     }
     Err(UidError::Exhausted(range))
 }
 
-fn failed(path: &Path, error: io::Error) -> UidError {
-    UidError::Store(StoreError::Io(path.to_owned(), error))
+fn entry(uid: u32) -> PathBuf {
+    PathBuf::from(uid.to_string())
 }
 
-fn entry(table: &Path, uid: u32) -> PathBuf {
-    table.join(uid.to_string())
+/// Whose a uid is.
+fn owner(table: BorrowedFd<'_>, uid: u32) -> Option<String> {
+    let owner = file::read_link(table, &entry(uid)).ok()?;
+    owner.into_os_string().into_string().ok()
 }
 
 /// Every uid of the range once, from the name's hash on (FNV-1a: stable for ever, so that a lost
@@ -143,7 +153,7 @@ mod tests {
         assert_eq!(distinct.len(), apps.len());
         for (app, uid) in apps.iter().zip(&uids) {
             assert_eq!(claim(&table, range, app, String::new).unwrap(), *uid);
-            assert_eq!(find(&table, range, app), Some(*uid));
+            assert_eq!(find(&table, range, app).unwrap(), Some(*uid));
         }
         let error = claim(&table, range, "late", String::new).unwrap_err();
         assert!(matches!(error, UidError::Exhausted(_)), "{error}");
@@ -156,7 +166,7 @@ mod tests {
         let users = || "root:x:0:0::/:/bin/sh\nbob:x:4000:4000::/:/bin/sh\n".to_owned();
         let error = claim(&table, range, "a", users).unwrap_err();
         assert!(matches!(error, UidError::Taken(4000, ref user) if user == "bob"), "{error}");
-        assert_eq!(find(&table, range, "a"), None);
+        assert_eq!(find(&table, range, "a").unwrap(), None);
         std::fs::remove_dir_all(table).unwrap();
     }
 

@@ -14,6 +14,8 @@ pub(crate) mod split;
 
 use std::fmt;
 
+use crate::limits::STRING_BYTES;
+
 /// A program and its arguments; at least the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command(Vec<Word>);
@@ -111,20 +113,25 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
-/// A `$NAME` that has no value.
+/// Why a word has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UndefinedVariable {
-    /// The variable, without the dollar.
-    pub name: String,
+pub enum ExpandError {
+    /// A variable without a value: its name.
+    Undefined(String),
+    /// Longer than [`STRING_BYTES`], as values that refer to each other twice soon are.
+    TooLong,
 }
 
-impl fmt::Display for UndefinedVariable {
+impl fmt::Display for ExpandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the variable ${} is not set", self.name)
+        match self {
+            Self::Undefined(name) => write!(f, "the variable ${name} is not set"),
+            Self::TooLong => write!(f, "longer than {} KiB with its variables", STRING_BYTES >> 10),
+        }
     }
 }
 
-impl std::error::Error for UndefinedVariable {}
+impl std::error::Error for ExpandError {}
 
 impl Command {
     /// Splits a string into words by the rules of the module.
@@ -169,11 +176,11 @@ impl Command {
     /// The words with every variable replaced.
     ///
     /// # Errors
-    /// The first variable `lookup` has no value for.
+    /// The first variable `lookup` has no value for, or a text that grows too long.
     pub fn expand(
         &self,
         lookup: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Vec<String>, UndefinedVariable> {
+    ) -> Result<Vec<String>, ExpandError> {
         self.0.iter().map(|word| word.expand(lookup)).collect()
     }
 
@@ -195,19 +202,19 @@ impl Word {
     /// The text with every variable replaced.
     ///
     /// # Errors
-    /// The first variable `lookup` has no value for.
-    pub fn expand(
-        &self,
-        lookup: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<String, UndefinedVariable> {
+    /// The first variable `lookup` has no value for, or a text that grows too long.
+    pub fn expand(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, ExpandError> {
         let mut text = String::new();
         for piece in &self.0 {
             match piece {
                 Piece::Literal(literal) => text.push_str(literal),
                 Piece::Variable(name) => match lookup(name) {
                     Some(value) => text.push_str(&value),
-                    None => return Err(UndefinedVariable { name: name.clone() }),
+                    None => return Err(ExpandError::Undefined(name.clone())),
                 },
+            }
+            if text.len() > STRING_BYTES {
+                return Err(ExpandError::TooLong);
             }
         }
         Ok(text)

@@ -21,6 +21,9 @@ pub const ERRORS_SHOWN: usize = 50;
 /// Characters of a source line that are shown.
 pub const LINE_SHOWN: usize = 96;
 
+/// Characters of a key that an error shows.
+pub const KEY_SHOWN: usize = 200;
+
 /// Characters of a value repeated in a message.
 pub const VALUE_SHOWN: usize = 48;
 

@@ -49,7 +49,7 @@ INSERT INTO epoch VALUES (1, 0);
 /// # Errors
 /// When a directory is not ours, a file is broken, or somebody keeps it locked.
 pub(super) fn open(directories: &Directories, boot: &str) -> Result<Connection, LeaseError> {
-    store::open(&directories.run).map_err(LeaseError::Store)?;
+    store::open(&directories.run, &[]).map_err(LeaseError::Store)?;
     let path = directories.leases();
     let mut db = Connection::open(&path).map_err(|error| LeaseError::from_sqlite(&path, error))?;
     prepare(&mut db, directories, boot).map_err(|error| error.at(&path))?;
@@ -146,7 +146,7 @@ fn prepare(db: &mut Connection, directories: &Directories, boot: &str) -> Result
 
 /// Count the epoch up, for good. A crash between this and its first use skips a number, no more.
 fn next_epoch(directories: &Directories) -> Result<i64, LeaseError> {
-    store::open(&directories.state).map_err(LeaseError::Store)?;
+    store::open(&directories.state, &[]).map_err(LeaseError::Store)?;
     let path = directories.state_file();
     let count = || {
         let mut db = Connection::open(&path)?;

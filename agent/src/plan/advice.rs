@@ -214,6 +214,7 @@ mod tests {
             ports: Vec::new(),
             base: Base::None,
             grants: grants.iter().enumerate().map(grant).collect(),
+            denied: Vec::new(),
             network: Network::None,
             resolver: false,
             interfaces: None,

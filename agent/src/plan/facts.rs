@@ -122,7 +122,7 @@ pub fn variables(prefix: &str) -> Vec<(String, String)> {
 }
 
 /// `6.18` from the release string of uname(2); (0, 0) where it is none.
-fn kernel() -> (u32, u32) {
+pub fn kernel() -> (u32, u32) {
     let release = host_sys::process::kernel_release();
     let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().ok());
     (parts.next().flatten().unwrap_or(0), parts.next().flatten().unwrap_or(0))

@@ -63,6 +63,13 @@ impl Context<'_> {
         }
     }
 
+    /// Directories that no app may see. Here they are compared as they are written, for an error
+    /// with its place; [`crate::sandbox::pin`] compares what the paths lead to.
+    pub(super) fn off_limits(&self) -> Vec<PathBuf> {
+        let own = [&self.directories.state, &self.directories.run, &self.directories.config];
+        own.into_iter().cloned().chain(self.denied.iter().map(PathBuf::from)).collect()
+    }
+
     fn absolute(&self, path: &str) -> PathBuf {
         let joined = self.folder.join(path);
         joined.components().filter(|component| *component != Component::CurDir).collect()
@@ -88,12 +95,9 @@ impl Context<'_> {
                 "move the manifest into a folder of its own, or list what the program needs in [access] read",
             );
         }
-        let own = [&self.directories.state, &self.directories.run, &self.directories.config];
-        let denied = self.denied.iter().map(PathBuf::from);
-        let clash = own
+        let clash = self
+            .off_limits()
             .into_iter()
-            .cloned()
-            .chain(denied)
             .find(|other| path.starts_with(other) || other.starts_with(path));
         if let Some(other) = clash {
             let message = match other.starts_with(path) && other != *path {

@@ -50,6 +50,8 @@ pub struct Plan {
     pub base: Base,
     /// Granted paths, parents before children.
     pub grants: Vec<Grant>,
+    /// Directories that no app may see: hostctl's own, and what the host policy adds.
+    pub denied: Vec<PathBuf>,
     /// Network stack.
     pub network: Network,
     /// Whether the host's resolver comes along (a destination is a name).

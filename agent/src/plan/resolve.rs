@@ -60,16 +60,15 @@ pub fn resolve(
             errors.push(error);
             Identity::Root
         });
-    let grants = Context {
+    let context = Context {
         folder: &settings.folder,
         app: manifest.name.as_str(),
         directories: &facts.directories,
         home: facts.home.as_deref(),
         denied: &policy.deny.paths,
         prefix: &prefix,
-    }
-    .resolve(&service.access)
-    .unwrap_or_else(|refused| {
+    };
+    let grants = context.resolve(&service.access).unwrap_or_else(|refused| {
         errors.extend(refused);
         Vec::new()
     });
@@ -91,6 +90,7 @@ pub fn resolve(
         ports: service.ports.iter().map(|port| planned(port, &prefix)).collect(),
         base: service.access.base.unwrap_or(Base::System),
         grants,
+        denied: context.off_limits(),
         network,
         resolver: network == Network::Host && service.access.connect.iter().flatten().any(named),
         interfaces: service.access.interfaces.clone(),

@@ -6,7 +6,10 @@
 use manifest_spec::Diagnostic;
 use manifest_spec::manifest::{Manifest, Network, Service, SinkTarget};
 
-use super::{HostFacts, Plan, Unenforced};
+use super::{HostFacts, Identity, Plan, Unenforced};
+
+/// Landlock ABI from which abstract Unix sockets of the host are out of reach (kernel 6.12).
+const SCOPED_SOCKETS: u32 = 6;
 
 /// Keys that this version can't honour and that would mislead if they were left aside.
 pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) -> Vec<Diagnostic> {
@@ -92,6 +95,16 @@ pub(super) fn unenforced(
             "leaving your groups",
             "without root your supplementary groups stay in force, for what the grants show",
         );
+    }
+    if plan.network == Network::Host && facts.landlock < SCOPED_SOCKETS {
+        name(
+            true,
+            "abstract sockets",
+            "the program may connect to the host's: Landlock keeps them apart only from kernel 6.12 on",
+        );
+    }
+    if plan.limits.processes.is_some() && plan.identity == Identity::Root {
+        name(true, "limits.processes", "the kernel does not count the processes of uid 0");
     }
     if plan.limits.memory.is_some() {
         name(true, "limits.memory", "this version sets no cgroup limits");

@@ -14,7 +14,6 @@ use host_sys::landlock::{Ruleset, access};
 use host_sys::mount::{self, Attributes};
 use host_sys::{Errno, creds, limit, net, process};
 
-use super::paths::{self, PathError, Trust};
 use super::seccomp;
 use super::step::{Allowed, Bind, Landlock, Step};
 
@@ -174,17 +173,9 @@ impl Scaffold {
         Ok(())
     }
 
-    /// A host file's content. What is a link, or something other than a file, is looked at through
-    /// the object that was found, never by its name again.
+    /// A host file's content, links followed as the host follows them.
     fn copy(&self, path: &Path) -> Done {
-        let host = self.host()?;
-        let opened = match file::read_in_root(host, path) {
-            Err(Errno::ELOOP) => paths::find(host, path, Trust { owner: None, no_links: false })
-                .map_err(|error| error.errno().unwrap_or(Errno::ELOOP))
-                .and_then(|held| file::reopen_for_reading(held.as_fd())),
-            opened => opened,
-        };
-        let Ok(opened) = opened else { return Ok(()) };
+        let Ok(opened) = file::read_in_root(self.host()?, path) else { return Ok(()) };
         let status = file::status(opened.as_fd())?;
         if status.kind != Kind::File {
             return Ok(());
@@ -196,33 +187,7 @@ impl Scaffold {
     }
 
     fn bind(&self, bind: &Bind) -> Done {
-        let trust = Trust { owner: bind.trusted, no_links: bind.no_links };
-        let source = match paths::find(self.host()?, &bind.source, trust) {
-            Ok(source) => source,
-            Err(error) if bind.optional && error.errno() == Some(Errno::ENOENT) => return Ok(()),
-            Err(error) => {
-                let error = match error {
-                    PathError::Kernel(path, errno) => {
-                        PathError::Kernel(paths::blame(self.host()?, &path), errno)
-                    }
-                    other => other,
-                };
-                return Err(StepError { errno: error.errno(), detail: error.to_string() });
-            }
-        };
-        let kind = file::status(source.as_fd())?.kind;
-        let device = kind == Kind::Device && bind.source.starts_with("/dev");
-        if !matches!(kind, Kind::Directory | Kind::File) && !device {
-            let what = match kind {
-                Kind::Fifo => "a named pipe",
-                Kind::Socket => "a socket",
-                _ => "a device",
-            };
-            let shown = bind.source.display();
-            return Err(StepError::because(format!(
-                "{shown} is {what}; only files and directories can be granted"
-            )));
-        }
+        let Some((source, kind)) = self.source(bind)? else { return Ok(()) };
         let target = match bind.nested {
             true => self.existing(&bind.target, kind)?,
             false => self.mount_point(&bind.target, kind)?,
@@ -231,11 +196,35 @@ impl Scaffold {
         let attributes = Attributes {
             read_only: !bind.writable,
             no_setuid: true,
-            no_devices: !device,
+            no_devices: kind != Kind::Device,
             no_exec: !bind.exec,
         };
         mount::add_attributes(tree.as_fd(), attributes, true)?;
         self.attach(&tree, &target)
+    }
+
+    /// The host's object behind a bind: the very one that was found before this process existed, or
+    /// for hostctl's own the one the host means. `None` for an absent one that may be absent.
+    fn source(&self, bind: &Bind) -> Result<Option<(OwnedFd, Kind)>, StepError> {
+        let shown = bind.source.display();
+        let replaced = || StepError::because(format!("{shown} was replaced during the start"));
+        let source = match bind.identity {
+            Some(_) => file::hold_in_root(self.host()?, &bind.source),
+            None => file::follow_in_root(self.host()?, &bind.source),
+        };
+        let source = match (source, bind.identity) {
+            (Ok(source), _) => source,
+            (Err(Errno::ENOENT), None) if bind.optional => return Ok(None),
+            (Err(Errno::ENOENT | Errno::ELOOP | Errno::ENOTDIR), Some(_)) => return Err(replaced()),
+            (Err(errno), _) => {
+                return Err(StepError { errno: Some(errno), detail: shown.to_string() });
+            }
+        };
+        let status = file::status(source.as_fd())?;
+        if bind.identity.is_some_and(|identity| identity != status.identity) {
+            return Err(replaced());
+        }
+        Ok(Some((source, status.kind)))
     }
 
     /// A new place in the root for a mount; or what is there already, if hostctl itself made it.

@@ -18,10 +18,30 @@ use super::program;
 use super::step::{Program, Step};
 
 /// What the program's standard input, output and error are connected to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct StandardStreams {
     /// Which of the three become a terminal of the sandbox's own.
     pub terminal: [bool; 3],
+    /// Whether somebody types into it: standard input is a terminal, in whose foreground hostctl is.
+    pub keyboard: bool,
+    /// Its size from the start on: that of the terminal it shows on.
+    pub size: Option<terminal::Size>,
+}
+
+impl StandardStreams {
+    /// What the streams of a caller are: which of `streams`, as the program gets them, are
+    /// terminals, and how the caller uses them.
+    pub fn of(streams: [BorrowedFd<'_>; 3]) -> Self {
+        let is_terminal = streams.map(terminal::is_terminal);
+        let keyboard = is_terminal[0] && terminal::in_foreground(streams[0]);
+        let standard = StandardStreams { terminal: is_terminal, keyboard, size: None };
+        StandardStreams { size: terminal::size(streams[standard.shown()]).ok(), ..standard }
+    }
+
+    /// The stream whose terminal shows the output: the first of output, error and input that is one.
+    pub fn shown(self) -> usize {
+        [1, 2, 0].into_iter().find(|index| self.terminal[*index]).unwrap_or(1)
+    }
 }
 
 /// A sandbox as its supervisor holds it.
@@ -104,6 +124,13 @@ fn launch(program: &Program, step: usize, standard: StandardStreams, line: &Line
         [false, false, false] => None,
         _ => {
             let (master, slave) = terminal::open_pair(c"/dev/ptmx")?;
+            if !standard.keyboard {
+                // The caller's terminal then stays as it is and ends lines; twice would show.
+                terminal::pass_output(slave.as_fd())?;
+            }
+            if let Some(size) = standard.size {
+                terminal::set_size(slave.as_fd(), size)?;
+            }
             line.report(&Report::Terminal(master))?;
             Some(slave)
         }

@@ -11,6 +11,7 @@
 //! | [`base`] | the host files behind `base = "system"` |
 //! | [`seccomp`] | the system call filter |
 //! | [`paths`] | finding a granted path without being led astray |
+//! | [`pin`](mod@pin) | holding what is granted, before the sandbox exists |
 //! | [`apply`] | doing the steps, inside |
 //! | [`program`] | finding and starting the program, inside |
 //! | [`init`] | process 1 of the sandbox |
@@ -20,7 +21,8 @@ mod apply;
 mod base;
 mod init;
 pub mod message;
-mod paths;
+pub mod paths;
+mod pin;
 mod program;
 pub mod seccomp;
 pub mod step;
@@ -40,6 +42,7 @@ use crate::plan::{Grant, GrantKind, Plan};
 use step::{Allowed, Bind, Landlock, Program, Step};
 
 pub use init::{Sandbox, StandardStreams, spawn};
+pub use pin::{Pinned, pin};
 
 /// The steps for a plan on a host, in order.
 ///
@@ -96,7 +99,7 @@ fn files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     steps.extend(["/dev/shm", "/tmp"].map(|path| Step::Scratch { path: path.into() }));
     steps.push(Step::Processes);
     steps.extend(base::MASKED.map(|path| Step::Mask { path }));
-    steps.extend(plan.grants.iter().map(|grant| Step::Bind(bind(grant, plan, facts))));
+    steps.extend(plan.grants.iter().map(|grant| Step::Bind(bind(grant, plan))));
     steps
 }
 
@@ -108,8 +111,8 @@ fn system_base(facts: &HostFacts) -> Vec<Step> {
             writable: false,
             exec,
             optional,
-            trusted: None,
-            no_links: false,
+            identity: None,
+            managed: false,
             nested: false,
             key: String::new(),
         })
@@ -164,12 +167,8 @@ fn link(path: &str, target: &str) -> Step {
     Step::Link { path: path.into(), target: target.into() }
 }
 
-fn bind(grant: &Grant, plan: &Plan, facts: &HostFacts) -> Bind {
-    let around = |other: &&Grant| other.path != grant.path && grant.path.starts_with(&other.path);
-    // Below a writable grant the program itself may have planted a link, in an earlier run, to have
-    // it followed by this one.
-    let inside_writable =
-        plan.grants.iter().filter(around).any(|other| other.kind != GrantKind::Read);
+fn bind(grant: &Grant, plan: &Plan) -> Bind {
+    let around = |other: &Grant| other.path != grant.path && grant.path.starts_with(&other.path);
     let inside_base = plan.base == Base::System && grant.path.starts_with("/usr");
     Bind {
         source: grant.source.clone(),
@@ -177,9 +176,9 @@ fn bind(grant: &Grant, plan: &Plan, facts: &HostFacts) -> Bind {
         writable: grant.kind != GrantKind::Read,
         exec: grant.exec,
         optional: false,
-        trusted: (facts.uid != 0).then_some(facts.uid),
-        no_links: inside_writable || grant.kind == GrantKind::Managed,
-        nested: inside_base || plan.grants.iter().any(|other| around(&other)),
+        identity: None,
+        managed: grant.kind == GrantKind::Managed,
+        nested: inside_base || plan.grants.iter().any(around),
         key: grant.key.clone(),
     }
 }

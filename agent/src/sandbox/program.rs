@@ -41,7 +41,7 @@ pub(super) fn start(program: &Program) -> StartError {
                     "{shown} is neither a program for this machine nor a script with #! in its first line"
                 ),
                 Errno::EACCES => format!(
-                    "{shown} may not be executed: it lies in a place that is granted without the right to execute"
+                    "{shown} may not be executed by the app's user: its mode forbids it, or it lies in a place granted without the right to execute"
                 ),
                 _ => format!("{shown} can't be executed"),
             };
@@ -83,7 +83,7 @@ fn prepare(program: &Program) -> Result<Prepared, StartError> {
 fn locate(program: &Program) -> Result<PathBuf, StartError> {
     let name = program.run.first().map(String::as_str).unwrap_or_default();
     if name.contains('/') {
-        return Ok(program.dir.join(name));
+        return Ok(program.dir.join(name).components().collect());
     }
     let search = program.env.iter().find(|(name, _)| name == "PATH").map_or("", |(_, path)| path);
     search
@@ -99,31 +99,36 @@ fn locate(program: &Program) -> Result<PathBuf, StartError> {
 /// Look at a file as execve(2) would, and at the interpreter it asks for.
 fn check(path: &Path, depth: u8) -> Result<(), StartError> {
     let shown = path.display();
-    let mut open = std::fs::File::open(path);
-    // A program may be executable without being readable; then only the kernel can tell more.
-    if open.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::EACCES as i32)) {
-        return Ok(());
-    }
-    let opened = open.as_mut().map_err(|error| {
-        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        let detail = match errno {
-            Errno::ENOENT => format!("{shown} does not exist inside the sandbox"),
-            _ => format!("{shown} can't be opened"),
-        };
-        StartError::new(errno, detail)
-    })?;
+    let opened = match file::open_for_reading(path) {
+        // A program may be executable without being readable; then only the kernel can tell more.
+        Err(Errno::EACCES) => return Ok(()),
+        Err(errno) => {
+            let detail = match errno {
+                Errno::ENOENT => format!("{shown} does not exist inside the sandbox"),
+                _ => format!("{shown} can't be opened"),
+            };
+            return Err(StartError::new(errno, detail));
+        }
+        Ok(opened) => opened,
+    };
     let status = file::status(opened.as_fd())
         .map_err(|errno| StartError::new(errno, format!("{shown} can't be examined")))?;
     if status.kind != Kind::File {
         return Err(StartError::new(Errno::EACCES, format!("{shown} is not a file")));
+    }
+    // Through /proc/self/exe a program could become a hostctl that it then overwrites
+    // (CVE-2019-5736).
+    let own = file::open_for_reading(Path::new("/proc/self/exe"))
+        .and_then(|own| file::status(own.as_fd()));
+    if own.is_ok_and(|own| own.identity == status.identity) {
+        return Err(StartError::new(Errno::EACCES, format!("{shown} is hostctl itself")));
     }
     if status.mode & 0o111 == 0 {
         let detail = format!("{shown} is not executable; chmod +x {shown}");
         return Err(StartError::new(Errno::EACCES, detail));
     }
     let mut head = Vec::with_capacity(4096);
-    opened
-        .by_ref()
+    std::fs::File::from(opened)
         .take(4096)
         .read_to_end(&mut head)
         .map_err(|_| StartError::new(Errno::EIO, format!("{shown} can't be read")))?;

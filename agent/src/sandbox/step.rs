@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use host_sys::process::Namespaces;
 
+use super::paths::Identity;
 use crate::plan::UNCHOSEN;
 
 /// One step, in the order of its list.
@@ -122,10 +123,11 @@ pub struct Bind {
     pub exec: bool,
     /// Whether its absence is accepted: only for what hostctl itself adds, never for a grant.
     pub optional: bool,
-    /// Owners besides root whose symbolic links on the way are followed.
-    pub trusted: Option<u32>,
-    /// Refuse every symbolic link on the way: the program itself may have put it there.
-    pub no_links: bool,
+    /// The object the source must be, once it was found ([`super::pin`]); until then, and for what
+    /// hostctl itself adds, the host's name for it decides.
+    pub identity: Option<Identity>,
+    /// Whether it is a directory that hostctl keeps for the app.
+    pub managed: bool,
     /// Whether the target lies inside another bind, which is not changed to make room for it.
     pub nested: bool,
     /// Key in the manifest; empty for what hostctl itself adds.

@@ -180,7 +180,10 @@ enum Source {
 impl Watch<'_> {
     fn until_over(&mut self) -> Result<()> {
         while self.state != State::Over {
-            for source in self.ready()? {
+            let ready = self.ready()?;
+            // Whoever sends a signal may have seen what process 1 said before: that counts first.
+            self.hear_all()?;
+            for source in ready {
                 self.take(source)?;
             }
             if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -217,7 +220,7 @@ impl Watch<'_> {
 
     fn take(&mut self, source: Source) -> Result<()> {
         match source {
-            Source::Line => self.hear()?,
+            Source::Line => {}
             Source::Signals => {
                 while let Some(signal) = self.signals.next()? {
                     self.signalled(signal);
@@ -243,6 +246,18 @@ impl Watch<'_> {
         Ok(())
     }
 
+    /// Take in everything process 1 has said so far.
+    fn hear_all(&mut self) -> Result<()> {
+        while self.line_open {
+            let line = [Interest { fd: self.sandbox.line.as_fd(), write: false }];
+            if !wait(&line, Some(Duration::ZERO))?[0] {
+                break;
+            }
+            self.hear()?;
+        }
+        Ok(())
+    }
+
     fn hear(&mut self) -> Result<()> {
         match self.sandbox.line.next_report() {
             Ok(Some(Report::Failed(failure))) => {
@@ -251,8 +266,7 @@ impl Watch<'_> {
             }
             Ok(Some(Report::Terminal(master))) => {
                 let (standard, interactive) = (self.options.standard, self.options.interactive);
-                let terminal =
-                    Terminal::join(master, self.streams, standard.terminal, interactive)?;
+                let terminal = Terminal::join(master, self.streams, standard, interactive)?;
                 self.terminal = Some(terminal);
             }
             Ok(Some(Report::Ready)) => self.events.push_back(Event::Ready),

@@ -10,6 +10,8 @@ use host_sys::poll::Interest;
 use host_sys::terminal::{self, Raw};
 use host_sys::{Errno, Result, file};
 
+use crate::sandbox::StandardStreams;
+
 /// Most that is held in one direction while the other side is slow.
 const HELD: usize = 64 * 1024;
 
@@ -76,23 +78,21 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Join the sandbox's terminal with the caller's, which is `streams[0]` if that is a terminal
-    /// in whose foreground this process is, and shows on the first of the other two that is one.
+    /// Join the sandbox's terminal with the caller's: keys come from `streams[0]` if somebody types
+    /// there, and output shows on the first of the other two that is a terminal.
     ///
     /// # Errors
     /// When the caller's terminal can't be switched to raw mode.
     pub(super) fn join(
         master: OwnedFd,
         streams: [BorrowedFd<'_>; 3],
-        is_terminal: [bool; 3],
+        standard: StandardStreams,
         interactive: bool,
     ) -> Result<Self> {
-        let shown = [1, 2, 0].into_iter().find(|index| is_terminal[*index]).unwrap_or(1);
-        let screen = terminal::reopen(streams[shown])?;
-        let typing = is_terminal[0] && terminal::in_foreground(streams[0]);
-        let keyboard = if typing { Some(terminal::reopen(streams[0])?) } else { None };
-        let raw = if typing { Some(Raw::enter(streams[0])?) } else { None };
-        let joined = Terminal {
+        let screen = terminal::reopen(streams[standard.shown()])?;
+        let keyboard = if standard.keyboard { Some(terminal::reopen(streams[0])?) } else { None };
+        let raw = if standard.keyboard { Some(Raw::enter(streams[0])?) } else { None };
+        Ok(Terminal {
             master,
             keyboard,
             screen,
@@ -100,9 +100,7 @@ impl Terminal {
             input: Flow::default(),
             output: Flow::default(),
             _raw: raw,
-        };
-        joined.resize();
-        Ok(joined)
+        })
     }
 
     /// Give the sandbox's terminal the size of the caller's.

@@ -3,7 +3,7 @@
 //! Invariant: a name is looked up once, relative to a directory held open; everything after that
 //! uses the descriptor.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
@@ -91,21 +91,36 @@ pub fn hold_root() -> Result<OwnedFd> {
 /// # Errors
 /// `ELOOP` for a symbolic link; else what openat2(2) says.
 pub fn hold_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
-    open_in_root(root, path, OFlag::O_PATH)
+    open_in_root(root, path, OFlag::O_PATH, ResolveFlag::RESOLVE_NO_SYMLINKS)
 }
 
-/// Open a file for reading under the rules of [`hold_in_root`].
+/// Open a file for reading below `root` as if `root` were `/`, links and all: for what belongs to
+/// the host itself.
 ///
 /// # Errors
-/// As [`hold_in_root`].
+/// What openat2(2) says.
 pub fn read_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
-    open_in_root(root, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    open_in_root(root, path, flags, ResolveFlag::RESOLVE_NO_MAGICLINKS)
 }
 
-fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<OwnedFd> {
+/// Hold the object at `path` below `root` as [`read_in_root`] finds it.
+///
+/// # Errors
+/// What openat2(2) says.
+pub fn follow_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
+    open_in_root(root, path, OFlag::O_PATH, ResolveFlag::RESOLVE_NO_MAGICLINKS)
+}
+
+fn open_in_root(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlag,
+    resolve: ResolveFlag,
+) -> Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
+        .resolve(resolve | ResolveFlag::RESOLVE_IN_ROOT);
     nix::fcntl::openat2(root, path, how)
 }
 
@@ -115,6 +130,31 @@ fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<Owned
 /// What readlinkat(2) says.
 pub fn link_target(link: BorrowedFd<'_>) -> Result<PathBuf> {
     nix::fcntl::readlinkat(link, "").map(PathBuf::from)
+}
+
+/// The target of the symbolic link `name` in `directory`.
+///
+/// # Errors
+/// `EINVAL` for anything else; else what readlinkat(2) says.
+pub fn read_link(directory: BorrowedFd<'_>, name: &Path) -> Result<PathBuf> {
+    nix::fcntl::readlinkat(directory, name).map(PathBuf::from)
+}
+
+/// Flush a directory's entries to the disk.
+///
+/// # Errors
+/// What fsync(2) says.
+pub fn sync(directory: BorrowedFd<'_>) -> Result<()> {
+    nix::unistd::fsync(directory)
+}
+
+/// Open a directory for reading; the last component is not followed if it is a link.
+///
+/// # Errors
+/// `ENOTDIR`, `ELOOP`; else what openat(2) says.
+pub fn open_directory(directory: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(directory, name, flags, Mode::empty())
 }
 
 /// What a descriptor refers to.
@@ -174,14 +214,13 @@ pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
         .map_err(|error| error.raw_os_error().map_or(Errno::EBADF, Errno::from_raw))
 }
 
-/// Open a held file for reading, by its descriptor and not by a name.
+/// Open a file for reading, without waiting for the other side of a named pipe.
 ///
 /// # Errors
 /// What open(2) says.
-pub fn reopen_for_reading(held: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+pub fn open_for_reading(path: &Path) -> Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    nix::fcntl::open(path.as_str(), flags, Mode::empty())
+    nix::fcntl::open(path, flags, Mode::empty())
 }
 
 /// Open the null device, for reading and writing.

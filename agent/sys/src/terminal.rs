@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
+use nix::sys::termios::{self, LocalFlags, OutputFlags, SetArg, Termios};
 
 use crate::Result;
 use crate::raw::{check, descriptor};
@@ -87,6 +87,16 @@ impl Drop for Raw {
         // Nothing better can be done when the terminal is gone.
         let _ = termios::tcsetattr(self.terminal.as_fd(), SetArg::TCSADRAIN, &self.saved);
     }
+}
+
+/// Have a terminal pass output on as it is, because another one will process it.
+///
+/// # Errors
+/// What tcsetattr(3) says.
+pub fn pass_output(terminal: BorrowedFd<'_>) -> Result<()> {
+    let mut state = termios::tcgetattr(terminal)?;
+    state.output_flags.remove(OutputFlags::OPOST);
+    termios::tcsetattr(terminal, SetArg::TCSANOW, &state)
 }
 
 /// How a terminal treats the keys typed into it.

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write};
 
 use super::{Diagnostic, Diagnostics, Excerpt};
-use crate::limits::{LINE_SHOWN, VALUE_SHOWN};
+use crate::limits::{KEY_SHOWN, LINE_SHOWN, VALUE_SHOWN};
 use crate::tree::boundary;
 
 /// Characters of context kept before the caret in a clipped line.
@@ -32,7 +32,7 @@ impl fmt::Display for Diagnostic {
             write!(f, "{}: ", escaped(&origin.to_string()))?;
         }
         if !self.key.is_empty() {
-            write!(f, "{}: ", escaped(&self.key))?;
+            write!(f, "{}: ", escaped(&clipped(&self.key, KEY_SHOWN)))?;
         }
         f.write_str(&escaped(&self.message))?;
         if let (Some(excerpt), Some(line)) = (&self.excerpt, self.origin.as_ref().and_then(line_of))
@@ -138,12 +138,17 @@ fn escaped(text: &str) -> String {
 
 /// A value of the user's, in double quotes and clipped, for a message.
 pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", clipped(text, VALUE_SHOWN))
+}
+
+/// The first characters of a text, with a sign that there are more.
+fn clipped(text: &str, most: usize) -> String {
     let mut characters = text.chars();
-    let mut shown: String = characters.by_ref().take(VALUE_SHOWN).collect();
+    let mut shown: String = characters.by_ref().take(most).collect();
     if characters.next().is_some() {
         shown.push('…');
     }
-    format!("\"{shown}\"")
+    shown
 }
 
 /// The line of `text` that holds byte `start`, with the caret up to `end` or the line's end.

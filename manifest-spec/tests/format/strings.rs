@@ -1,6 +1,6 @@
 //! Promise: the small languages inside strings mean what their documentation says.
 
-use manifest_spec::command::{Command, CommandError, Word};
+use manifest_spec::command::{Command, CommandError, ExpandError, Word};
 use manifest_spec::names::{AppName, NameError, PortName, ServiceName};
 use manifest_spec::quantity::{Bytes, CpuShare, Span};
 
@@ -87,7 +87,7 @@ fn an_undefined_variable_is_named() {
     let command = Command::parse("a $B ${C}").expect("a valid command");
     assert_eq!(command.variables().collect::<Vec<_>>(), ["B", "C"]);
     let error = command.expand(&|_| None).expect_err("nothing is defined");
-    assert_eq!(error.name, "B");
+    assert_eq!(error, ExpandError::Undefined("B".to_owned()));
     let word = Word::parse("$$5 $B").expect("a valid word");
     assert_eq!(word.expand(&|_| Some("x".to_owned())), Ok("$5 x".to_owned()));
 }

@@ -13,7 +13,7 @@ pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 /// A manifest (app.toml) names a program, its ports, the paths it may read and write, and its
 /// limits. The program runs with that and nothing else.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "hostctl", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -24,13 +24,13 @@ Exit codes:
   0        success; with run or lock, the program's own
   1        with run or lock, the program's own; with doctor, something needed is missing
   2        the command line is wrong
-  65       the manifest or the host policy is wrong
+  65       the manifest or the host policy is wrong, or the one is not allowed by the other
   66       a file that was named can't be read
   69       this host can't do it
   71       the kernel refused a step of the sandbox
   73       a file can't be written, or is there already
   75       a port, a name, a directory or a lock is held by somebody else
-  77       the host policy, or --strict, does not allow it
+  77       --strict does not allow it
   126, 127 with run or lock, the program can't be executed, or does not exist
   128+N    with run or lock, the program was ended by signal N; 130 also when stopped before it started
 

@@ -165,6 +165,11 @@ fn source(error: &SourceError) -> Told {
         SourceError::Read(path, error) => {
             Told::new(format!("{}: {}", path.display(), reason(error)))
         }
+        SourceError::Foreign(path, uid, mode) => Told::new(format!(
+            "{} belongs to uid {uid} with mode {mode:04o}: others could have written it",
+            path.display()
+        ))
+        .hint("make it yours or root's, and writable by its owner alone"),
         SourceError::TooLarge(path) => {
             let limit = manifest_spec::limits::FILE_BYTES >> 20;
             Told::new(format!("{}: larger than {limit} MiB", path.display()))
@@ -254,7 +259,7 @@ fn run_code(error: &RunError) -> u8 {
 fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
     match error {
         RunError::OldKernel((major, minor)) => Told::new(format!(
-            "kernel {major}.{minor} is too old: the sandbox needs mount_setattr(2) of 5.12"
+            "kernel {major}.{minor} is too old: the sandbox needs close_range(2) of 5.11 and mount_setattr(2) of 5.12"
         ))
         .hint("hostctl supports kernels from 5.15 on"),
         RunError::StreamIsDirectory(number) => {
@@ -273,9 +278,13 @@ fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
             Told::new(format!("logs.sinks: {}: {}", log.path.display(), reason(&log.error)))
         }
         RunError::Spawn(step, errno) => spawn(step, *errno),
-        RunError::Step { number, name, failure, .. } => {
+        RunError::Step { number, name, key, failure } => {
             let said = place.map_or_else(|| cause(failure), ToString::to_string);
-            Told::new(format!("{}\n  in step {number} \"{name}\"", said.trim_end()))
+            let told = Told::new(format!("{}\n  in step {number} \"{name}\"", said.trim_end()));
+            match failure.errno.and_then(step_hint).filter(|_| key.is_empty()) {
+                Some(hint) => told.hint(hint),
+                None => told,
+            }
         }
         RunError::Stopped => Told::new("stopped before the program started"),
         RunError::Lost => {
@@ -296,14 +305,32 @@ pub fn cause(failure: &Failure) -> String {
 
 fn spawn(step: &str, errno: Errno) -> Told {
     let told = Told::new(format!("step 1 \"{step}\": {errno}"));
+    let root = host_sys::creds::effective().0 == 0;
     match errno {
-        Errno::EPERM => {
-            told.hint("user namespaces may be switched off here; `hostctl doctor` tells")
-        }
-        Errno::ENOSPC | Errno::EUSERS => {
-            told.hint("this user has as many namespaces as allowed; see /proc/sys/user/")
-        }
-        _ => told,
+        Errno::EPERM if root => told.hint("hostctl needs CAP_SYS_ADMIN, which this root lacks"),
+        Errno::EPERM => told.hint("user namespaces may be switched off here; `hostctl doctor` tells"),
+        Errno::ENOSPC | Errno::EUSERS => told.hint(
+            "this user has as many namespaces as allowed; `hostctl doctor` tells which setting in /proc/sys/user/",
+        ),
+        Errno::EDEADLK => told.hint("/proc is not mounted here; mount it first"),
+        _ => match step_hint(errno) {
+            Some(hint) => told.hint(hint),
+            None => told,
+        },
+    }
+}
+
+/// What the caller's surroundings may have to do with a step of hostctl's own that failed.
+fn step_hint(errno: Errno) -> Option<&'static str> {
+    match errno {
+        Errno::ENOSYS => Some(
+            "the kernel is too old, or a filter around hostctl hides the call (systemd's RestrictSUIDSGID=, RestrictNamespaces=, SystemCallFilter=)",
+        ),
+        Errno::EPERM => Some(
+            "hostctl runs without a capability or in a namespace that forbids this; `hostctl doctor` tells more",
+        ),
+        Errno::EINVAL => Some("in a chroot whose root is no mount point this can't be done"),
+        _ => None,
     }
 }
 

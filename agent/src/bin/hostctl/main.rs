@@ -18,12 +18,9 @@ use clap::Parser;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    // Before anything is opened: what a careless caller left open must reach no program.
-    let closed = host_sys::process::close_all_on_exec();
     let cli = Cli::parse();
     let ui = ui::Ui::new();
-    let done = closed.map_err(error::Error::from).and_then(|()| dispatch(cli, &ui));
-    done.unwrap_or_else(|error| {
+    dispatch(cli, &ui).unwrap_or_else(|error| {
         ui.error(&error);
         ExitCode::from(error.exit_code())
     })

@@ -51,17 +51,19 @@ pub fn file(manifest: &ManifestArguments) -> Result<Text, Error> {
 pub fn text(manifest: &ManifestArguments, flags: &FlagArguments) -> Result<Text, Error> {
     let typed = super::run::flags::used(flags);
     match (&manifest.file, typed) {
-        (Some(file), Some(flag)) => {
-            let message =
-                format!("{flag} describes an app without a file, but {} is one", file.display());
-            Err(Error::Usage(message, "use --set KEY=VALUE to change a value of the file".into()))
-        }
+        (Some(file), Some(flag)) => Err(contradiction(flag, file)),
         (None, Some(_)) => {
             let text = super::run::flags::manifest(flags)?;
             Ok(Text { name: "command line".into(), text, folder: absolute(Path::new(""))? })
         }
         (_, None) => file(manifest),
     }
+}
+
+/// A file, and a flag that stands in for one.
+pub fn contradiction(flag: &str, file: &Path) -> Error {
+    let message = format!("{flag} describes an app without a file, but {} is one", file.display());
+    Error::Usage(message, "use --set KEY=VALUE to change a value of the file".into())
 }
 
 /// The manifest with everything on top of it.
@@ -99,7 +101,10 @@ pub fn plan(
     let loaded = load(text, manifest, |app| facts.directories.drop_in(app))?;
     let policy = source::policy(&facts.directories.policy())?;
     let app = loaded.manifest.name.as_str();
-    let uid = uids::find(&facts.directories.uids(), policy.uids, app).filter(|_| facts.is_root());
+    let uid = match facts.is_root() {
+        true => uids::find(&facts.directories.state, policy.uids, app).map_err(Error::Uid)?,
+        false => None,
+    };
     let settings = Settings {
         folder: text.folder.clone(),
         service: host.service.clone(),

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use agent::lease::Held;
 use agent::lease::ledger::Choice;
-use agent::plan::{Identity, Plan};
+use agent::plan::{Identity, Plan, facts};
 use agent::run::{Finished, RunError};
 use agent::sandbox::seccomp;
 use agent::supervise::Notice;
 use agent::uids;
+use host_sys::Errno;
 use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::Diagnostic;
@@ -22,6 +23,14 @@ use crate::error::{Error, cause};
 use crate::ui::Ui;
 
 pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
+    if let (Some(_), Some(file)) = (&arguments.save, &arguments.manifest.file) {
+        return Err(load::contradiction("--save", file));
+    }
+    // What a careless caller left open must reach no program.
+    host_sys::process::close_all_on_exec().map_err(|errno| match errno {
+        Errno::EINVAL | Errno::ENOSYS => Error::Run(RunError::OldKernel(facts::kernel()), None),
+        errno => Error::Kernel(errno),
+    })?;
     let text = load::text(&arguments.manifest, &arguments.flags)?;
     let choice = match arguments.manifest.port_offset {
         Some(PortOffset::Auto) => Choice::Smallest,
@@ -86,7 +95,7 @@ fn acquire(
 fn claim(plan: &Plan, facts: &agent::plan::HostFacts) -> Result<u32, Error> {
     let policy = agent::source::policy(&facts.directories.policy())?;
     let users = || std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    uids::claim(&facts.directories.uids(), policy.uids, &plan.app, users).map_err(Error::Uid)
+    uids::claim(&facts.directories.state, policy.uids, &plan.app, users).map_err(Error::Uid)
 }
 
 /// What does not hold here, in one line each, and where the app answers.

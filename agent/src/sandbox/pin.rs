@@ -1,0 +1,130 @@
+//! Holding what is granted, before the sandbox exists.
+//!
+//! Owns the last word on every grant: whether the object behind its path may be granted at all.
+//! Invariant: after [`pin`], each granted bind names a path without links and the identity of the
+//! one object that may be mounted; the objects are held, so that no other can take their identity.
+//! Judges objects, never spellings.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use host_sys::creds;
+use host_sys::file::{self, Kind};
+
+use super::message::Failure;
+use super::paths::{self, Found, Identity, Trust};
+use super::step::{Bind, Step};
+
+/// File systems whose files are the kernel's, not the host's.
+const KERNEL: [&str; 2] = ["/proc", "/sys"];
+
+/// The granted objects, held until it is dropped.
+#[derive(Debug)]
+pub struct Pinned {
+    _held: Vec<Found>,
+}
+
+/// Find every granted path and write down what it is. `denied` are directories that no program may
+/// see, nor anything above or below them.
+///
+/// # Errors
+/// The first grant that can't be given, as the failure of its step.
+pub fn pin(steps: &mut [Step], denied: &[PathBuf]) -> Result<Pinned, Failure> {
+    let root = file::hold_root().map_err(|errno| failure(0, Some(errno), "/".into()))?;
+    let owner = Some(creds::effective().0);
+    let look = |index: usize, bind: &Bind, writable: &[Identity]| {
+        paths::find(root.as_fd(), &bind.source, Trust { owner, writable })
+            .map_err(|error| failure(index, error.errno(), error.to_string()))
+    };
+    let mut writable = Vec::new();
+    for (index, bind) in grants(steps).filter(|(_, bind)| bind.writable) {
+        let found = look(index, bind, &writable)?;
+        writable.push(found.status.identity);
+    }
+    let denied: Vec<_> = denied.iter().map(|path| Denied::new(path)).collect();
+    let mut held = Vec::new();
+    let mut pins = Vec::new();
+    for (index, bind) in grants(steps) {
+        // Again, knowing all of them: one may have been reached by a second name.
+        let found = look(index, bind, &writable)?;
+        if let Some(why) = refuse(&found, bind, &denied) {
+            return Err(failure(index, None, why));
+        }
+        pins.push((index, found.path.clone(), found.status.identity));
+        held.push(found);
+    }
+    for (index, path, identity) in pins {
+        if let Some(Step::Bind(bind)) = steps.get_mut(index) {
+            bind.source = path;
+            bind.identity = Some(identity);
+        }
+    }
+    Ok(Pinned { _held: held })
+}
+
+/// The binds that the manifest asked for, with their places in the list.
+fn grants(steps: &[Step]) -> impl Iterator<Item = (usize, &Bind)> {
+    steps.iter().enumerate().filter_map(|(index, step)| match step {
+        Step::Bind(bind) if !bind.key.is_empty() => Some((index, bind)),
+        _ => None,
+    })
+}
+
+fn failure(step: usize, errno: Option<host_sys::Errno>, detail: String) -> Failure {
+    Failure { step: step as u16, errno, detail }
+}
+
+/// A directory that is not to be seen, by name and by identity.
+struct Denied {
+    path: PathBuf,
+    identity: Option<Identity>,
+}
+
+impl Denied {
+    /// Where it is without links; as it is written where it does not exist.
+    fn new(path: &Path) -> Denied {
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let held = file::hold_root().and_then(|root| file::hold_in_root(root.as_fd(), &path));
+        let identity =
+            held.and_then(|held| file::status(held.as_fd())).map(|status| status.identity);
+        Denied { path, identity: identity.ok() }
+    }
+
+    /// Whether it is the object, or lies above it.
+    fn covers(&self, found: &Found) -> bool {
+        let same = |identity: &Identity| self.identity == Some(*identity);
+        same(&found.status.identity)
+            || found.above.iter().any(same)
+            || found.path.starts_with(&self.path)
+    }
+}
+
+/// Why this object can't be granted.
+fn refuse(found: &Found, bind: &Bind, denied: &[Denied]) -> Option<String> {
+    let path = found.path.display();
+    if bind.managed {
+        return None;
+    }
+    if found.path == Path::new("/") {
+        return Some(format!("{} is the whole file system", bind.source.display()));
+    }
+    if let Some(denied) = denied.iter().find(|denied| denied.covers(found)) {
+        return Some(format!("{path} is never granted: no app may see {}", denied.path.display()));
+    }
+    if let Some(denied) = denied.iter().find(|denied| denied.path.starts_with(&found.path)) {
+        return Some(format!("{path} contains {}, which no app may see", denied.path.display()));
+    }
+    if let Some(kernel) = KERNEL.iter().find(|kernel| found.path.starts_with(kernel)) {
+        return Some(format!("{path} lies in {kernel}, of which each app has its own or none"));
+    }
+    let what = match found.status.kind {
+        Kind::Directory if found.path.starts_with("/dev") => "a directory of devices",
+        Kind::Directory | Kind::File => return None,
+        Kind::Device if found.path.starts_with("/dev") => return None,
+        Kind::Device => "a device",
+        Kind::Fifo => "a named pipe",
+        Kind::Socket => "a socket",
+        Kind::Link => "a symbolic link",
+    };
+    Some(format!("{path} is {what}; only files and directories can be granted"))
+}
