@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::directories::{Directories, DirectoryError};
 
 /// Names at the root of the file system that are links into /usr on a merged host.
-const ROOT_ENTRIES: [&str; 7] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "libo32"];
+const ROOT_ENTRIES: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// One host, as far as plans depend on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -148,6 +148,7 @@ fn root_entry(name: &str) -> Option<(String, RootEntry)> {
     let path = Path::new("/").join(name);
     match std::fs::read_link(&path) {
         Ok(target) => Some((name.to_owned(), RootEntry::Link(target))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(_) => path.is_dir().then(|| (name.to_owned(), RootEntry::Directory)),
     }
 }

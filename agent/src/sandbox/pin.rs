@@ -6,6 +6,7 @@
 //! Judges objects, never spellings.
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use host_sys::creds;
@@ -83,11 +84,9 @@ struct Denied {
 impl Denied {
     /// Where it is without links; as it is written where it does not exist.
     fn new(path: &Path) -> Denied {
+        let identity = std::fs::metadata(path).map(|status| (status.dev(), status.ino())).ok();
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let held = file::hold_root().and_then(|root| file::hold_in_root(root.as_fd(), &path));
-        let identity =
-            held.and_then(|held| file::status(held.as_fd())).map(|status| status.identity);
-        Denied { path, identity: identity.ok() }
+        Denied { path, identity }
     }
 
     /// Whether it is the object, or lies above it.
