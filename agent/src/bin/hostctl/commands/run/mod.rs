@@ -55,11 +55,8 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     }
     let shown = !arguments.quiet;
     if shown {
-        announce(&plan, ui);
-        if choice == Choice::Smallest {
-            let offset = loaded.manifest.port_offset;
-            ui.say(&format!("{}: port offset {offset}, the smallest that is free", plan.app));
-        }
+        let found = (choice == Choice::Smallest).then_some(loaded.manifest.port_offset);
+        announce(&plan, found, ui);
     }
     let mut notify = |notice| {
         if shown {
@@ -98,10 +95,13 @@ fn claim(plan: &Plan, facts: &agent::plan::HostFacts) -> Result<u32, Error> {
     uids::claim(&facts.directories.state, policy.uids, &plan.app, users).map_err(Error::Uid)
 }
 
-/// What does not hold here, in one line each, and where the app answers.
-fn announce(plan: &Plan, ui: &Ui) {
+/// What does not hold here, in one line each, the offset that was found, and where the app answers.
+fn announce(plan: &Plan, found: Option<u16>, ui: &Ui) {
     for one in &plan.unenforced {
         ui.say(&format!("{}: not enforced: {}: {}", plan.app, one.what, one.why));
+    }
+    if let Some(offset) = found {
+        ui.say(&format!("{}: port offset {offset}, the smallest that is free", plan.app));
     }
     if let Some(port) = plan.ports.iter().find(|port| port.name.is_none()) {
         ui.say(&format!("{}: starting on 127.0.0.1:{}", plan.app, port.port));
