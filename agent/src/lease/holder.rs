@@ -80,8 +80,11 @@ fn stat(pid: i32) -> Option<Stat> {
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    let started = fields.nth(17)?.parse().ok()?;
-    (!matches!(state, "Z" | "X" | "x")).then_some(Stat { parent, started })
+    let threads: u32 = fields.nth(15)?.parse().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
+    // The first thread may have ended while another still holds the process's files.
+    let ended = matches!(state, "Z" | "X" | "x") && threads <= 1;
+    (!ended).then_some(Stat { parent, started })
 }
 
 fn namespace() -> Option<u64> {
