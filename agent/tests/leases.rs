@@ -25,6 +25,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+/// What an actor writes when it sees a promise broken.
+const BROKEN: &str = "broken";
 /// Names the actor's place; without it an actor has nothing to do.
 const PLACE: &str = "LEASE_ACTOR";
 /// Exclusive keys that actors fight for.
@@ -79,6 +81,9 @@ fn witness(place: &Path, lease: &Lease) -> Flock<File> {
 #[test]
 fn actor() {
     let Some(place) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
+    // Written before the panic unwinds: a kill in the middle of that must not hide it.
+    let broken = place.join(BROKEN);
+    std::panic::set_hook(Box::new(move |why| fs::write(&broken, why.to_string()).unwrap()));
     let mut random = u64::from(std::process::id()) | 1;
     loop {
         random ^= random << 13;
@@ -133,6 +138,8 @@ fn actors_killed_at_any_time_never_share_and_leave_nothing() {
         actor.kill().unwrap();
         assert_eq!(actor.wait().unwrap().signal(), Some(Signal::SIGKILL as i32));
     }
+    let broken = fs::read_to_string(place.join(BROKEN)).unwrap_or_default();
+    assert_eq!(broken, "", "what an actor saw");
     all_can_be_had(&mut lease::open(&directories(&place), now).unwrap());
     fs::remove_dir_all(place).unwrap();
 }
