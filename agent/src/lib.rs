@@ -38,6 +38,7 @@ pub mod data;
 pub mod lease;
 pub mod lock;
 pub mod logs;
+pub mod network;
 pub mod plan;
 pub mod run;
 pub mod sandbox;
