@@ -102,7 +102,7 @@ pub fn run(command: &LockedCommand, held: &Held) -> Result<Exit, LockError> {
         drop(ours.take());
         start(&prepared, &theirs)
     };
-    let child = process::spawn(Namespaces::default(), body)?;
+    let child = process::spawn(Namespaces::default(), None, body)?;
     held.guard(child.pid)?;
     let Some(ours) = ours else { return Err(Errno::EPIPE.into()) };
     socket::send(ours.as_fd(), b"go", None)?;

@@ -19,6 +19,7 @@ use crate::lease::claims::Claims;
 use crate::lease::ledger::Choice;
 use crate::lease::{Held, LeaseError};
 use crate::logs::{Capture, LogFiles, OpenError};
+use crate::network::boundary::{Boundary, BoundaryError};
 use crate::plan::{HostFacts, Plan};
 use crate::sandbox::message::Failure;
 use crate::sandbox::step::Step;
@@ -37,6 +38,8 @@ pub enum RunError {
     Lease(LeaseError),
     /// A managed directory is not there.
     Data(DataError),
+    /// What keeps it to its ports and destinations does not stand.
+    Boundary(BoundaryError),
     /// A log file can't be written.
     Log(OpenError),
     /// The first process could not be started: the step's name and what the kernel said.
@@ -114,6 +117,8 @@ pub fn run(
     let mut steps = sandbox::build(plan, facts);
     let _pinned = sandbox::pin(&mut steps, &plan.denied)
         .map_err(|failure| explain(WatchError::Step(failure), &steps))?;
+    let mut waiting = || notify(Notice::LookingUp);
+    let mut boundary = Boundary::raise(plan, facts, &mut waiting).map_err(RunError::Boundary)?;
     let supervisor = Supervisor::new()?;
     let captured = capture(plan, standard, clock)?;
     let (capture, ends) =
@@ -124,16 +129,18 @@ pub fn run(
     };
     let options =
         Options { grace: plan.grace, interactive, standard: StandardStreams::of(streams) };
-    let sandbox = sandbox::spawn(&steps, options.standard, streams).map_err(|errno| {
-        let name = steps.first().map(ToString::to_string).unwrap_or_default();
-        RunError::Spawn(name, errno)
-    })?;
+    let sandbox =
+        sandbox::spawn(&steps, options.standard, streams, boundary.cgroup()).map_err(|errno| {
+            let name = steps.first().map(ToString::to_string).unwrap_or_default();
+            RunError::Spawn(name, errno)
+        })?;
     // Should this fail, a kill of hostctl only shows the leases as free a moment before the kernel
     // has ended the sandbox.
     let _ = held.guard(sandbox.init.pid);
     // Only the program holds the writing ends now: when it closes them, we see the end.
     drop(ends);
-    let watched = supervisor.watch(sandbox, standard, capture, options, notify);
+    let watched = supervisor.watch(sandbox, standard, capture, &mut boundary, options, notify);
+    drop(boundary);
     let (outcome, losses) = watched.map_err(|error| explain(error, &steps))?;
     data.keep();
     drop(held);

@@ -61,6 +61,7 @@ impl Case {
             folder: "/srv/app".into(),
             service: self.service.clone(),
             uid: self.uid,
+            address: None,
             term: None,
             grace: GRACE,
         }
@@ -85,6 +86,9 @@ fn facts(host: &str) -> HostFacts {
         landlock: 2,
         notify: true,
         mount_api: true,
+        cgroup: Some("/sys/fs/cgroup".into()),
+        cgroup_programs: root,
+        systemd: false,
         controllers: ["cpu", "memory", "pids"].map(str::to_owned).into(),
         zone: Some("/usr/share/zoneinfo/Europe/Prague".into()),
         root_entries: ["bin", "sbin", "lib", "lib64"].map(merged).into(),
@@ -248,7 +252,7 @@ proptest! {
         let mut policy = HostPolicy::default();
         (policy.uids.first, policy.uids.count) = (range.0, range.1);
         let settings =
-            Settings { folder: format!("/{folder}").into(), service, uid, term: None, grace: GRACE };
+            Settings { folder: format!("/{folder}").into(), service, uid, address: None, term: None, grace: GRACE };
         if let Ok(plan) = resolve(&loaded.manifest, &facts, &policy, &settings) {
             let steps = sandbox::build(&plan, &facts);
             prop_assert!(steps.len() > 10);

@@ -133,6 +133,8 @@ pub struct Access {
     pub interfaces: Option<Vec<String>>,
     /// Destinations that may be connected to.
     pub connect: Option<Vec<Destination>>,
+    /// Which address the program listens on.
+    pub address: Option<Address>,
     /// Capabilities by their kernel name, `CAP_` first, upper case.
     pub capabilities: Option<Vec<String>>,
     /// System calls beyond the default filter, by name.
@@ -159,6 +161,15 @@ pub enum Network {
     None,
     /// One of its own, joined to the host's.
     Private,
+}
+
+/// The address behind a program's wildcard and loopback binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address {
+    /// What it binds.
+    Host,
+    /// One on the loopback interface that is this instance's alone.
+    Own,
 }
 
 /// Who the program runs as.

@@ -5,6 +5,8 @@
 mod raw;
 mod read;
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use serde::Serialize;
 
 use crate::error::Diagnostics;
@@ -24,6 +26,8 @@ pub struct HostPolicy {
     pub ceilings: Ceilings,
     /// Where instances' ports come from.
     pub ports: PortRange,
+    /// Where instances' own addresses come from.
+    pub addresses: AddressRange,
     /// Who may run what; `None`: anyone may run anything as themselves.
     pub users: Option<Vec<UserRule>>,
 }
@@ -91,6 +95,25 @@ impl Default for PortRange {
     /// Below the kernel's default ephemeral range (32768–60999), so no client takes one by chance.
     fn default() -> Self {
         Self { first: 20_000, last: 29_999 }
+    }
+}
+
+/// `[addresses]`: networks that exist on this host's loopback interface only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AddressRange {
+    /// IPv4 network address.
+    pub v4: Ipv4Addr,
+    /// Its prefix length, 8 to 30.
+    pub prefix: u8,
+    /// IPv6 network address; its prefix length is 64.
+    pub v6: Ipv6Addr,
+}
+
+impl Default for AddressRange {
+    /// Private addresses (RFC 1918), and unique local ones with a random global id (RFC 4193).
+    fn default() -> Self {
+        let v6 = Ipv6Addr::new(0xfd5c, 0x91e3, 0x7ab4, 0, 0, 0, 0, 0);
+        Self { v4: Ipv4Addr::new(10, 99, 0, 0), prefix: 16, v6 }
     }
 }
 

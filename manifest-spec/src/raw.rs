@@ -18,7 +18,7 @@ mod words;
 use crate::command::Command;
 use crate::decode::{At, Map, Whole, table};
 use crate::limits;
-use crate::manifest::{Base, Days, Missed, Network, Overlap, Protocol, User};
+use crate::manifest::{Address, Base, Days, Missed, Network, Overlap, Protocol, User};
 use crate::names::{AppName, HookName, PolicyName, PortName, ProfileName, ServiceName};
 use crate::quantity::{Bytes, CpuShare, Span};
 
@@ -130,6 +130,9 @@ table! {
         interfaces: Vec<At<InterfaceName>> = "what the ports and destinations need", "[\"lo\", \"eth0\"]";
         /// Destinations that may be connected to, each with its port.
         connect: Vec<At<RawDestination>> = "the app's own ports and its needs", "[\"10.0.0.0/8:5432\"]";
+        /// Which address the program listens on; with one of its own, several copies can have the
+        /// same port.
+        address: Address = "host", "\"own\"";
         /// Linux capabilities, by name.
         capabilities: Vec<At<Capability>> = "none", "[\"CAP_NET_RAW\"]";
         /// System calls beyond the default filter, by name.

@@ -41,8 +41,14 @@ pub struct ResolvedPort {
     /// Name, absent for the main port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Number, offset applied.
+    /// What the program binds.
     pub port: u16,
+    /// What the host sees, where that differs: a fixed port that was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_port: Option<u16>,
+    /// Whether it is handed over as a bound socket.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub activate: bool,
     /// `tcp` or `udp`.
     pub protocol: String,
     /// The only interface it is reachable through.

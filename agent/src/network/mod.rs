@@ -4,3 +4,13 @@
 //! Owns everything between a plan's ports, destinations and interfaces and the kernel objects that
 //! enforce them. Invariant: the program starts only when every rule is in force, and nothing of it
 //! outlives the run. Never decides what is granted: the plan has.
+
+mod assemble;
+pub mod boundary;
+pub mod cgroup;
+pub mod enforcement;
+pub mod hosts;
+pub mod meaning;
+pub mod names;
+pub mod program;
+pub mod rules;

@@ -219,6 +219,8 @@ mod tests {
             resolver: false,
             interfaces: None,
             connect: Vec::new(),
+            address: crate::plan::PlannedAddress::Host,
+            wall: crate::plan::Wall::Empty,
             needs: Vec::new(),
             capabilities: Vec::new(),
             syscalls: Vec::new(),

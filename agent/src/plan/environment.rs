@@ -26,10 +26,14 @@ pub(super) fn fill(
     ];
     env.extend(settings.term.iter().map(|term| ("TERM".to_owned(), term.clone())));
     env.push(("HOSTCTL_MANIFEST".into(), RESOLVED_MANIFEST.into()));
-    env.push(("HOST".into(), "127.0.0.1".into()));
+    let host = plan.listens_on();
+    env.push((
+        "HOST".into(),
+        host.map_or("(chosen at the start)".to_owned(), |host| host.to_string()),
+    ));
     for port in &plan.ports {
         let name = port.name.as_ref().map_or("PORT".to_owned(), |name| variable("PORT", name));
-        env.push((name, port.port.to_string()));
+        env.push((name, port.inside.to_string()));
     }
     for need in &plan.needs {
         let base = upper(&need.name);

@@ -39,7 +39,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         add("interfaces", list(interfaces), "access.interfaces");
     }
     if !plan.connect.is_empty() {
-        add("connect", list(&plan.connect), "access.connect");
+        add("connect", list(&destinations(plan)), "access.connect");
     }
     if !plan.capabilities.is_empty() {
         add("capabilities", list(&plan.capabilities), "access.capabilities");
@@ -128,7 +128,9 @@ fn resolved(plan: &Plan) -> ResolvedManifest {
             .iter()
             .map(|port| ResolvedPort {
                 name: port.name.clone(),
-                port: port.port,
+                port: port.inside,
+                host_port: (port.port != port.inside).then_some(port.port),
+                activate: port.activate,
                 protocol: protocol(port.protocol).into(),
                 interface: port.interface.clone(),
             })
@@ -140,7 +142,7 @@ fn resolved(plan: &Plan) -> ResolvedManifest {
             data: of_kind(GrantKind::Managed),
             network: network(plan.network).into(),
             interfaces: plan.interfaces.clone(),
-            connect: plan.connect.clone(),
+            connect: destinations(plan),
             capabilities: plan.capabilities.clone(),
         },
         limits: ResolvedLimits {
@@ -163,6 +165,10 @@ fn resolved(plan: &Plan) -> ResolvedManifest {
             ..ResolvedLogs::default()
         },
     }
+}
+
+fn destinations(plan: &Plan) -> Vec<String> {
+    plan.connect.iter().map(ToString::to_string).collect()
 }
 
 fn identity(identity: Identity) -> String {

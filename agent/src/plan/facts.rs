@@ -10,6 +10,7 @@ use manifest_spec::policy::UidRange;
 use serde::Serialize;
 
 use super::directories::{Directories, DirectoryError};
+use crate::network::{cgroup, enforcement};
 
 /// Names at the root of the file system that are links into /usr on a merged host.
 const ROOT_ENTRIES: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -31,6 +32,12 @@ pub struct HostFacts {
     pub notify: bool,
     /// Whether the mount API of kernel 5.12 is there.
     pub mount_api: bool,
+    /// The cgroup v2 folder hostctl runs in.
+    pub cgroup: Option<PathBuf>,
+    /// Whether the kernel takes eBPF programs for cgroups from this caller.
+    pub cgroup_programs: bool,
+    /// Whether systemd runs the host (sd_booted(3)), and with it the cgroups.
+    pub systemd: bool,
     /// cgroup v2 controllers that the root of the unified hierarchy offers.
     pub controllers: Vec<String>,
     /// What `/etc/localtime` points at, if it is a link into the zone database.
@@ -71,6 +78,9 @@ impl HostFacts {
             landlock: host_sys::landlock::abi(),
             notify: host_sys::seccomp::can_notify(),
             mount_api: host_sys::mount::supported(),
+            cgroup: cgroup::own(),
+            cgroup_programs: uid == 0 && enforcement::is_possible(),
+            systemd: Path::new("/run/systemd/system").is_dir(),
             controllers: controllers(),
             zone: zone(),
             root_entries: ROOT_ENTRIES.iter().filter_map(|name| root_entry(name)).collect(),

@@ -15,11 +15,14 @@ pub mod resolve;
 pub mod survey;
 mod unenforced;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use manifest_spec::manifest::{Base, Network, Protocol};
+use manifest_spec::manifest::{Base, Destination, Network, Protocol};
 use serde::Serialize;
+
+use crate::network::rules::OwnAddress;
 
 pub use directories::Directories;
 pub use facts::HostFacts;
@@ -58,8 +61,12 @@ pub struct Plan {
     pub resolver: bool,
     /// Interfaces named, `None` if none are named.
     pub interfaces: Option<Vec<String>>,
-    /// Destinations, as written.
-    pub connect: Vec<String>,
+    /// Destinations beside its own ports and its needs.
+    pub connect: Vec<Destination>,
+    /// The address behind its wildcard and loopback binds.
+    pub address: PlannedAddress,
+    /// What holds it to its ports and destinations.
+    pub wall: Wall,
     /// Services it may connect to.
     pub needs: Vec<Need>,
     /// Capabilities by kernel name.
@@ -116,17 +123,44 @@ impl Identity {
     }
 }
 
+/// The address behind wildcard and loopback binds of granted ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlannedAddress {
+    /// What the program binds.
+    Host,
+    /// One of its own; `None` when it is only planned: it is leased at the start.
+    Own(Option<OwnAddress>),
+}
+
+/// What keeps a program from other ports and destinations than the granted ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wall {
+    /// Nothing is needed: its network is empty.
+    Empty,
+    /// eBPF on its cgroup: ports, destinations and interfaces.
+    Cgroup,
+    /// Landlock: ports of TCP (ABI 4, kernel 6.7).
+    Landlock,
+    /// Nothing here.
+    Open,
+}
+
 /// A port with its offset applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedPort {
     /// `None` for the main port.
     pub name: Option<String>,
-    /// What the program listens on and the host sees.
+    /// What the program binds, and sees.
+    pub inside: u16,
+    /// What the host sees; differs from `inside` for a fixed port that was moved.
     pub port: u16,
     /// Transport protocol.
     pub protocol: Protocol,
     /// The only interface it may be reached through.
     pub interface: Option<String>,
+    /// Whether the program gets it as a bound socket.
+    pub activate: bool,
     /// Key in the manifest.
     pub key: String,
 }
@@ -194,6 +228,22 @@ pub struct Unenforced {
 }
 
 impl Plan {
+    /// Where the program listens; `None` for an address of its own that is not chosen yet.
+    pub fn listens_on(&self) -> Option<IpAddr> {
+        match self.address {
+            PlannedAddress::Host => Some(Ipv4Addr::LOCALHOST.into()),
+            PlannedAddress::Own(own) => own.map(|own| own.v4.into()),
+        }
+    }
+
+    /// Whether anything that is granted may go by UDP.
+    pub fn needs_datagrams(&self) -> bool {
+        self.resolver
+            || !self.connect.is_empty()
+            || !self.needs.is_empty()
+            || self.ports.iter().any(|port| port.protocol == Protocol::Udp)
+    }
+
     /// `app.service.instance`, the name a person sees in messages.
     pub fn instance_name(&self) -> String {
         format!("{}.{}.{}", self.app, self.service, self.instance)

@@ -6,7 +6,9 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use manifest_spec::manifest::{Base, Destination, Manifest, Network, Port, Service, SinkTarget};
+use manifest_spec::manifest::{
+    Address, Base, Destination, Manifest, Network, Port, Service, SinkTarget,
+};
 use manifest_spec::names::ServiceName;
 use manifest_spec::policy::HostPolicy;
 use manifest_spec::{Diagnostic, Diagnostics};
@@ -15,7 +17,8 @@ use super::environment::fill;
 use super::grants::Context;
 use super::permit::{identify, limits, permit};
 use super::unenforced::{port_key, unenforced, unsupported};
-use super::{Grant, HostFacts, Identity, Need, Plan, PlannedPort};
+use super::{Grant, HostFacts, Identity, Need, Plan, PlannedAddress, PlannedPort, Wall};
+use crate::network::rules::OwnAddress;
 
 /// Search path inside every sandbox.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -26,6 +29,9 @@ pub const RESOLVED_MANIFEST: &str = "/run/hostctl/manifest.json";
 /// Time between the request to stop and the end by force.
 pub const GRACE: Duration = Duration::from_secs(10);
 
+/// Landlock ABI with rules for TCP ports (kernel 6.7).
+pub const PORTS_BY_LANDLOCK: u32 = 4;
+
 /// What the command line adds to the manifest.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -35,6 +41,8 @@ pub struct Settings {
     pub service: Option<String>,
     /// The uid this app already has, if any.
     pub uid: Option<u32>,
+    /// The address of its own that this instance holds, if it has one already.
+    pub address: Option<OwnAddress>,
     /// `$TERM`, when the program gets a terminal.
     pub term: Option<String>,
     /// Time between the request to stop and the end by force.
@@ -87,14 +95,23 @@ pub fn resolve(
         dir,
         run: Vec::new(),
         env: Vec::new(),
-        ports: service.ports.iter().map(|port| planned(port, &prefix)).collect(),
+        ports: service
+            .ports
+            .iter()
+            .map(|port| planned(port, &prefix, manifest.port_offset))
+            .collect(),
         base: service.access.base.unwrap_or(Base::System),
         grants,
         denied: context.off_limits(),
         network,
         resolver: network == Network::Host && service.access.connect.iter().flatten().any(named),
         interfaces: service.access.interfaces.clone(),
-        connect: service.access.connect.iter().flatten().map(ToString::to_string).collect(),
+        connect: service.access.connect.iter().flatten().cloned().collect(),
+        address: match service.access.address {
+            Some(Address::Own) => PlannedAddress::Own(settings.address),
+            _ => PlannedAddress::Host,
+        },
+        wall: wall(network, identity, facts),
         needs: needs(manifest, service),
         capabilities: service.access.capabilities.clone().unwrap_or_default(),
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
@@ -104,6 +121,7 @@ pub fn resolve(
         unenforced: Vec::new(),
         key_prefix: prefix,
     };
+    errors.extend(unmovable(&plan));
     plan.unenforced = unenforced(&plan, manifest, service, facts);
     if let Err(error) = fill(&mut plan, service, settings) {
         errors.push(error);
@@ -177,14 +195,62 @@ fn directory(service: &Service, folder: &Path, grants: &[Grant]) -> Result<PathB
     }
 }
 
-fn planned(port: &Port, prefix: &str) -> PlannedPort {
+/// Ports and addresses that only eBPF can move, where there is none; and a fixed port that was moved
+/// off another one, so that the program could not tell them apart.
+fn unmovable(plan: &Plan) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    for port in plan.ports.iter().filter(|port| port.inside != port.port) {
+        if plan.network == Network::Host && plan.wall != Wall::Cgroup {
+            let message =
+                format!("the bind of the fixed port {} can be moved as root only", port.inside);
+            let hint = "run it as root, or without --port-offset";
+            errors.push(Diagnostic::new(port.key.clone(), message).with_hint(hint));
+        }
+        let twin = plan.ports.iter().find(|other| {
+            other.key != port.key && other.protocol == port.protocol && other.inside == port.inside
+        });
+        if let Some(twin) = twin {
+            let message = format!(
+                "the program binds {} for this fixed port and, with the offset, for {} too",
+                port.inside, twin.key
+            );
+            let hint = "choose another --port-offset";
+            errors.push(Diagnostic::new(port.key.clone(), message).with_hint(hint));
+        }
+    }
+    if matches!(plan.address, PlannedAddress::Own(_)) && plan.wall != Wall::Cgroup {
+        let key = format!("{}access.address", plan.key_prefix);
+        let message = "an address of its own can be given as root only, with a network granted";
+        errors.push(
+            Diagnostic::new(key, message).with_hint("run it as root, or write address = \"host\""),
+        );
+    }
+    errors
+}
+
+/// What can hold the program to its ports and destinations here.
+fn wall(network: Network, identity: Identity, facts: &HostFacts) -> Wall {
+    match network {
+        Network::None => Wall::Empty,
+        _ if facts.cgroup_programs && facts.cgroup.is_some() && !identity.is_rootless() => {
+            Wall::Cgroup
+        }
+        _ if facts.landlock >= PORTS_BY_LANDLOCK => Wall::Landlock,
+        _ => Wall::Open,
+    }
+}
+
+/// A fixed port stays what the program knows; the offset moves what the host sees of it.
+fn planned(port: &Port, prefix: &str, offset: u16) -> PlannedPort {
     let name = port.name.as_ref().map(ToString::to_string);
     PlannedPort {
         key: port_key(prefix, name.as_deref()),
         name,
+        inside: if port.fixed { port.port - offset } else { port.port },
         port: port.port,
         protocol: port.protocol,
         interface: port.interface.clone(),
+        activate: port.activate,
     }
 }
 

@@ -6,7 +6,7 @@
 use manifest_spec::Diagnostic;
 use manifest_spec::manifest::{Manifest, Network, Service, SinkTarget};
 
-use super::{HostFacts, Identity, Plan, Unenforced};
+use super::{HostFacts, Identity, Plan, Unenforced, Wall};
 
 /// Landlock ABI from which abstract Unix sockets of the host are out of reach (kernel 6.12).
 const SCOPED_SOCKETS: u32 = 6;
@@ -41,9 +41,6 @@ pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) 
         let key = port_key(prefix, port.name.as_ref().map(|name| name.as_str()));
         if port.activate {
             refuse(key, "a bound socket can't be handed over", "leave out activate".into());
-        } else if port.fixed && manifest.port_offset != 0 {
-            let what = "the bind of a fixed port can't be moved by --port-offset";
-            refuse(key, what, "run it without --port-offset".into());
         }
     }
     if service.count.is_some_and(|count| count > 1) {
@@ -66,6 +63,32 @@ pub(super) fn port_key(prefix: &str, name: Option<&str>) -> String {
     name.map_or_else(|| format!("{prefix}port"), |name| format!("{prefix}ports.{name}"))
 }
 
+/// What of the network no wall guards here, and why.
+fn open_network(plan: &Plan, facts: &HostFacts) -> Option<(&'static str, String)> {
+    let why = match () {
+        () if plan.identity.is_rootless() => "without root there are no eBPF programs",
+        () if facts.cgroup.is_none() => "no cgroup v2 hierarchy is mounted",
+        () => "the kernel takes no eBPF programs from this process",
+    };
+    match plan.wall {
+        Wall::Empty | Wall::Cgroup => None,
+        Wall::Landlock if plan.needs_datagrams() => Some((
+            "UDP, interfaces, and addresses of destinations",
+            format!("{why}; Landlock holds the program to its TCP ports"),
+        )),
+        Wall::Landlock => Some((
+            "interfaces, and addresses of destinations",
+            format!("{why}; Landlock holds the program to its TCP ports, and it gets no UDP"),
+        )),
+        Wall::Open => Some((
+            "ports and destinations",
+            format!(
+                "{why}, and no Landlock of kernel 6.7: the program may bind any port and connect to anything"
+            ),
+        )),
+    }
+}
+
 /// Promises that are not kept for this plan on this host.
 pub(super) fn unenforced(
     plan: &Plan,
@@ -77,11 +100,14 @@ pub(super) fn unenforced(
     let mut name = |strict: bool, what: &str, why: &str| {
         found.push(Unenforced { what: what.to_owned(), why: why.to_owned(), strict });
     };
-    if plan.network == Network::Host {
+    if let Some((what, why)) = open_network(plan, facts) {
+        name(true, what, &why);
+    }
+    if plan.wall == Wall::Cgroup && plan.capabilities.iter().any(|one| one == "CAP_NET_RAW") {
         name(
             true,
             "ports and destinations",
-            "this version leases ports but does not enforce them: the program may also bind others, and connect to anything",
+            "with CAP_NET_RAW the program makes packets that no rule on ports sees",
         );
     }
     if plan.identity.is_rootless() {

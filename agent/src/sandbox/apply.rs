@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use host_sys::file::{self, Kind};
-use host_sys::landlock::{Ruleset, access};
+use host_sys::landlock::{Ruleset, access, tcp};
 use host_sys::mount::{self, Attributes};
 use host_sys::{Errno, creds, limit, net, process};
 
@@ -94,8 +94,15 @@ impl Scaffold {
             Step::BecomeUser { uid, gid, capabilities } => become_user(*uid, *gid, capabilities),
             Step::NoNewPrivileges => Ok(process::no_new_privileges()?),
             Step::Landlock(landlock) => restrict(landlock),
-            Step::FilterCalls { capabilities, syscalls, notify } => {
-                self.filter(capabilities, syscalls, *notify)
+            Step::OwnCgroups => Ok(process::own_cgroup_namespace()?),
+            Step::FilterCalls { capabilities, syscalls, datagrams, notify } => {
+                let request = seccomp::Request {
+                    capabilities,
+                    syscalls,
+                    datagrams: *datagrams,
+                    notify: *notify,
+                };
+                self.filter(request)
             }
         }
     }
@@ -341,9 +348,9 @@ impl Scaffold {
         Ok(mount::add_attributes(self.root()?, attributes, false)?)
     }
 
-    fn filter(&mut self, capabilities: &[String], syscalls: &[String], notify: bool) -> Done {
+    fn filter(&mut self, request: seccomp::Request<'_>) -> Done {
         let install = |notify| -> Result<_, StepError> {
-            let request = seccomp::Request { capabilities, syscalls, notify };
+            let request = seccomp::Request { notify, ..request };
             let program = seccomp::compile(&request)
                 .map_err(|unknown| StepError::because(unknown.to_string()))?;
             let program: Vec<_> = program
@@ -352,7 +359,7 @@ impl Scaffold {
                 .collect();
             Ok(host_sys::seccomp::install(&program, notify)?)
         };
-        self.listener = match install(notify) {
+        self.listener = match install(request.notify) {
             // Another supervisor listens already (a sandbox in a sandbox): deny without a name.
             Err(StepError { errno: Some(Errno::EBUSY), .. }) => install(false)?,
             result => result?,
@@ -373,7 +380,15 @@ fn become_user(uid: u32, gid: u32, capabilities: &[String]) -> Done {
 }
 
 fn restrict(landlock: &Landlock) -> Done {
-    let ruleset = Ruleset::new(landlock.abi, true)?;
+    let handled = |ports: &Option<Vec<u16>>, access| ports.as_ref().map_or(0, |_| access);
+    let ports = handled(&landlock.bind, tcp::BIND) | handled(&landlock.connect, tcp::CONNECT);
+    let ruleset = Ruleset::new(landlock.abi, ports, true)?;
+    for port in landlock.bind.iter().flatten() {
+        ruleset.allow_port(*port, tcp::BIND)?;
+    }
+    for port in landlock.connect.iter().flatten() {
+        ruleset.allow_port(*port, tcp::CONNECT)?;
+    }
     let root = file::hold_root()?;
     for (path, allowed) in &landlock.rules {
         let object = file::hold_in_root(root.as_fd(), path).map_err(|errno| StepError {

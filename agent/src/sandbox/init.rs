@@ -53,7 +53,8 @@ pub struct Sandbox {
     pub line: Line,
 }
 
-/// Start a sandbox: its first process, which does the steps. `streams` replace 0, 1, 2 inside.
+/// Start a sandbox: its first process, which does the steps. `streams` replace 0, 1, 2 inside. It is
+/// born in `cgroup`, so that nothing of it was ever outside.
 ///
 /// # Errors
 /// When the first process can't be started; whatever fails inside is reported on the line.
@@ -61,6 +62,7 @@ pub fn spawn(
     steps: &[Step],
     standard: StandardStreams,
     streams: [BorrowedFd<'_>; 3],
+    cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Sandbox> {
     let (inside, outside) = Line::pair()?;
     let namespaces = steps.iter().find_map(|step| match step {
@@ -68,7 +70,7 @@ pub fn spawn(
         _ => None,
     });
     let mut outside = Some(outside);
-    let init = process::spawn(namespaces.unwrap_or_default(), || {
+    let init = process::spawn(namespaces.unwrap_or_default(), cgroup, || {
         // The copy of the supervisor's end would keep the line open after the supervisor's death.
         outside = None;
         run(steps, standard, streams, &inside)

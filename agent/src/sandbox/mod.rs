@@ -34,11 +34,13 @@ use std::path::{Path, PathBuf};
 
 use host_sys::limit::Limit;
 use host_sys::process::Namespaces;
-use manifest_spec::manifest::{Base, Network};
+use manifest_spec::manifest::{Base, Destination, Network, Protocol};
 
+use crate::network::hosts;
+use crate::network::meaning::{Answers, DNS};
 use crate::plan::facts::{HostFacts, RootEntry};
-use crate::plan::resolve::RESOLVED_MANIFEST;
-use crate::plan::{Grant, GrantKind, Plan};
+use crate::plan::resolve::{PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
+use crate::plan::{Grant, GrantKind, Plan, Wall};
 use step::{Allowed, Bind, Landlock, Program, Step};
 
 pub use init::{Sandbox, StandardStreams, spawn};
@@ -54,6 +56,9 @@ pub fn build(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     let (uid, gid) = plan.identity.ids();
     if plan.identity.is_rootless() {
         steps.push(Step::MapUser { inside: (uid, gid), outside: (facts.uid, facts.gid) });
+    }
+    if plan.wall == Wall::Cgroup {
+        steps.push(Step::OwnCgroups);
     }
     steps.extend([Step::DetachMounts, Step::NewRoot]);
     steps.extend(files(plan, facts));
@@ -78,7 +83,8 @@ fn namespaces(plan: &Plan) -> Namespaces {
         pid: true,
         ipc: true,
         uts: true,
-        cgroup: true,
+        // The kernel would take hostctl's cgroup for the root of a namespace made at birth.
+        cgroup: plan.wall != Wall::Cgroup,
         net: plan.network == Network::None,
     }
 }
@@ -89,7 +95,7 @@ fn files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     if plan.base == Base::System {
         steps.extend(system_base(facts));
     }
-    steps.extend(identity_files(plan));
+    steps.extend(identity_files(plan, facts));
     if plan.resolver {
         steps.push(Step::Copy { path: "/etc/resolv.conf".into() });
     }
@@ -105,17 +111,7 @@ fn files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
 
 fn system_base(facts: &HostFacts) -> Vec<Step> {
     let host = |path: &str, optional: bool, exec: bool| {
-        Step::Bind(Bind {
-            source: path.into(),
-            target: path.into(),
-            writable: false,
-            exec,
-            optional,
-            identity: None,
-            managed: false,
-            nested: false,
-            key: String::new(),
-        })
+        Step::Bind(Bind { exec, optional, ..own_file(path.into(), path) })
     };
     let mut steps = vec![host("/usr", false, true)];
     for (name, entry) in &facts.root_entries {
@@ -137,8 +133,23 @@ fn system_base(facts: &HostFacts) -> Vec<Step> {
     steps
 }
 
+/// What hostctl itself shows the program, for reading.
+fn own_file(source: PathBuf, target: &str) -> Bind {
+    Bind {
+        source,
+        target: target.into(),
+        writable: false,
+        exec: false,
+        optional: false,
+        identity: None,
+        managed: false,
+        nested: false,
+        key: String::new(),
+    }
+}
+
 /// Files that tell the program who and where it is.
-fn identity_files(plan: &Plan) -> Vec<Step> {
+fn identity_files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     let (uid, gid) = plan.identity.ids();
     let name = &plan.app;
     let home = plan.env.iter().find(|(name, _)| name == "HOME").map_or("/tmp", |(_, home)| home);
@@ -150,17 +161,18 @@ fn identity_files(plan: &Plan) -> Vec<Step> {
     }
     users.push_str("nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
     groups.push_str("nogroup:x:65534:\n");
-    let host = plan.app.replace('+', "-");
-    let hosts = format!("127.0.0.1 localhost {host}\n::1 localhost ip6-localhost\n");
     let resolved = crate::plan::explain::resolved_manifest(plan);
-    [
-        ("/etc/passwd", users),
-        ("/etc/group", groups),
-        ("/etc/hosts", hosts),
-        (RESOLVED_MANIFEST, resolved),
-    ]
-    .map(|(path, content)| Step::File { path: path.into(), content })
-    .into()
+    let hosts = match hosts::path(plan, facts) {
+        Some(source) => Step::Bind(own_file(source, "/etc/hosts")),
+        None => {
+            let content = hosts::content(plan, &Answers::default());
+            Step::File { path: "/etc/hosts".into(), content }
+        }
+    };
+    let file = |(path, content): (&str, _)| Step::File { path: path.into(), content };
+    let [users, groups, resolved] =
+        [("/etc/passwd", users), ("/etc/group", groups), (RESOLVED_MANIFEST, resolved)].map(file);
+    [users, groups, hosts, resolved].into()
 }
 
 fn link(path: &str, target: &str) -> Step {
@@ -207,6 +219,7 @@ fn privileges(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     steps.push(Step::FilterCalls {
         capabilities: plan.capabilities.clone(),
         syscalls: plan.syscalls.clone(),
+        datagrams: matches!(plan.wall, Wall::Empty | Wall::Cgroup) || plan.needs_datagrams(),
         notify: facts.notify,
     });
     steps
@@ -236,5 +249,37 @@ fn landlock(plan: &Plan, facts: &HostFacts) -> Landlock {
     }));
     let mut seen = BTreeSet::new();
     rules.retain(|(path, _)| seen.insert(path.clone()));
-    Landlock { abi: facts.landlock, rules }
+    let ports = facts.landlock >= PORTS_BY_LANDLOCK && plan.wall != Wall::Empty;
+    let bind = ports.then(|| bindable(plan));
+    let connect = ports.then(|| connectable(plan)).flatten();
+    Landlock { abi: facts.landlock, rules, bind, connect }
+}
+
+/// TCP ports that may be bound: the program's own, and any that the kernel chooses for a client.
+fn bindable(plan: &Plan) -> Vec<u16> {
+    let own = plan.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    let mut ports: Vec<_> = own.map(|port| port.inside).collect();
+    if !plan.connect.is_empty() || !plan.needs.is_empty() {
+        ports.push(0);
+    }
+    ports
+}
+
+/// TCP ports that may be connected to, if they can be listed.
+fn connectable(plan: &Plan) -> Option<Vec<u16>> {
+    let mut ports: Vec<u16> = plan
+        .connect
+        .iter()
+        .map(|destination| match destination {
+            Destination::Anywhere => None,
+            Destination::Network { port, .. } | Destination::Host { port, .. } => *port,
+        })
+        .collect::<Option<_>>()?;
+    let own = plan.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    ports.extend(own.map(|port| port.inside));
+    ports.extend(plan.needs.iter().filter_map(|need| need.port));
+    ports.extend(plan.resolver.then_some(DNS));
+    ports.sort_unstable();
+    ports.dedup();
+    Some(ports)
 }

@@ -97,12 +97,16 @@ pub enum Step {
     NoNewPrivileges,
     /// Restrict file access a second time.
     Landlock(Landlock),
+    /// See cgroups from its own on (cgroup_namespaces(7)).
+    OwnCgroups,
     /// Restrict system calls.
     FilterCalls {
         /// Capabilities that open further calls.
         capabilities: Vec<String>,
         /// Calls the manifest adds.
         syscalls: Vec<String>,
+        /// Whether there is UDP.
+        datagrams: bool,
         /// Whether denied calls are reported by name.
         notify: bool,
     },
@@ -134,13 +138,17 @@ pub struct Bind {
     pub key: String,
 }
 
-/// The file rules of the second wall.
+/// The rules of the second wall: files, and ports of TCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Landlock {
     /// ABI to use.
     pub abi: u32,
     /// Path and what is allowed below it.
     pub rules: Vec<(PathBuf, Allowed)>,
+    /// The only TCP ports that may be bound, 0 for one the kernel chooses; `None` for any.
+    pub bind: Option<Vec<u16>>,
+    /// The only TCP ports that may be connected to; `None` for any.
+    pub connect: Option<Vec<u16>>,
 }
 
 /// What a Landlock rule allows.
@@ -208,10 +216,14 @@ impl fmt::Display for Step {
             Step::BecomeUser { uid, gid, .. } => write!(f, "become uid {uid} gid {gid}"),
             Step::NoNewPrivileges => f.write_str("no new privileges"),
             Step::Landlock(landlock) => {
-                write!(f, "Landlock ABI {}, {} rules", landlock.abi, landlock.rules.len())
+                write!(f, "Landlock ABI {}, {} rules", landlock.abi, landlock.rules.len())?;
+                write!(f, "{}", only("bind", &landlock.bind))?;
+                write!(f, "{}", only("connect to", &landlock.connect))
             }
-            Step::FilterCalls { syscalls, .. } => {
-                write!(f, "filter system calls{}", plus(syscalls))
+            Step::OwnCgroups => f.write_str("see cgroups from its own on"),
+            Step::FilterCalls { syscalls, datagrams, .. } => {
+                let less = if *datagrams { "" } else { ", no UDP" };
+                write!(f, "filter system calls{}{less}", plus(syscalls))
             }
             Step::Start(program) => write!(f, "start {}", program.run.join(" ")),
         }
@@ -249,6 +261,13 @@ fn limit_name(limit: host_sys::limit::Limit) -> &'static str {
         host_sys::limit::Limit::Processes => "processes",
         host_sys::limit::Limit::Core => "core dumps",
     }
+}
+
+fn only(verb: &str, ports: &Option<Vec<u16>>) -> String {
+    let Some(ports) = ports else { return String::new() };
+    let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
+    let list = if ports.is_empty() { "no port".to_owned() } else { ports.join(" ") };
+    format!(", {verb} {list}")
 }
 
 fn but(keep: &[String]) -> String {

@@ -15,6 +15,7 @@ use host_sys::{Errno, Result};
 use super::state::{Action, Event, State};
 use super::terminal::{Side, Terminal};
 use crate::logs::Capture;
+use crate::network::boundary::Boundary;
 use crate::sandbox::message::{Failure, Order, Report};
 use crate::sandbox::{Sandbox, StandardStreams};
 
@@ -43,6 +44,8 @@ pub struct Options {
 /// Something worth telling the person who watches, as it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
+    /// Host names are being looked up, which takes its time.
+    LookingUp,
     /// The program was asked to end and gets this long.
     Stopping(i32, Duration),
     /// The program has ended; other processes of it still run and were asked to end.
@@ -111,6 +114,7 @@ impl Supervisor {
         sandbox: Sandbox,
         streams: [BorrowedFd<'_>; 3],
         capture: Option<Capture>,
+        boundary: &mut Boundary,
         options: Options,
         notify: &mut dyn FnMut(Notice),
     ) -> std::result::Result<(Outcome, Losses), WatchError> {
@@ -121,6 +125,7 @@ impl Supervisor {
             options,
             notify,
             capture,
+            boundary,
             terminal: None,
             state: State::Starting,
             deadline: None,
@@ -155,6 +160,7 @@ struct Watch<'a> {
     options: Options,
     notify: &'a mut dyn FnMut(Notice),
     capture: Option<Capture>,
+    boundary: &'a mut Boundary,
     terminal: Option<Terminal>,
     state: State,
     deadline: Option<Instant>,
@@ -175,12 +181,14 @@ enum Source {
     Init,
     Terminal(Side),
     Capture(usize),
+    Boundary(usize),
 }
 
 impl Watch<'_> {
     fn until_over(&mut self) -> Result<()> {
         while self.state != State::Over {
             let ready = self.ready()?;
+            self.tend(&ready);
             // Whoever sends a signal may have seen what process 1 said before: that counts first.
             self.hear_all()?;
             for source in ready {
@@ -195,6 +203,19 @@ impl Watch<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Let the boundary take in what changed around it.
+    fn tend(&mut self, ready: &[Source]) {
+        let place = |source: &Source| match source {
+            Source::Boundary(place) => Some(*place),
+            _ => None,
+        };
+        let places: Vec<_> = ready.iter().filter_map(place).collect();
+        let due = self.boundary.deadline().is_some_and(|at| at <= Instant::now());
+        if due || !places.is_empty() {
+            self.boundary.tend(&places);
+        }
     }
 
     /// Wait until something happens.
@@ -212,7 +233,12 @@ impl Watch<'_> {
         list.extend(captured.filter_map(|(index, fd)| {
             fd.map(|fd| (Source::Capture(index), Interest { fd, write: false }))
         }));
-        let timeout = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let upkeep = self.boundary.sources().enumerate();
+        list.extend(
+            upkeep.map(|(index, fd)| (Source::Boundary(index), Interest { fd, write: false })),
+        );
+        let next = self.deadline.into_iter().chain(self.boundary.deadline()).min();
+        let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         let interests: Vec<_> = list.iter().map(|(_, interest)| *interest).collect();
         let ready = wait(&interests, timeout)?;
         Ok(list.iter().zip(ready).filter(|(_, ready)| *ready).map(|((s, _), _)| *s).collect())
@@ -220,7 +246,7 @@ impl Watch<'_> {
 
     fn take(&mut self, source: Source) -> Result<()> {
         match source {
-            Source::Line => {}
+            Source::Line | Source::Boundary(_) => {}
             Source::Signals => {
                 while let Some(signal) = self.signals.next()? {
                     self.signalled(signal);

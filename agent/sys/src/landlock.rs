@@ -56,6 +56,22 @@ struct PathBeneathAttr {
     parent_fd: i32,
 }
 
+/// struct landlock_net_port_attr.
+#[repr(C)]
+struct NetPortAttr {
+    allowed_access: u64,
+    port: u64,
+}
+
+/// Access rights to TCP ports, as bits of LANDLOCK_ACCESS_NET_* (ABI 4, kernel 6.7).
+pub mod tcp {
+    /// bind(2).
+    pub const BIND: u64 = 1 << 0;
+    /// connect(2).
+    pub const CONNECT: u64 = 1 << 1;
+}
+
+const RULE_NET_PORT: u32 = 2;
 const CREATE_RULESET_VERSION: u32 = 1;
 const RULE_PATH_BENEATH: u32 = 1;
 const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
@@ -79,17 +95,21 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// An empty rule set that denies every file access `abi` knows and, from ABI 6 and with
-    /// `scoped`, signals to and abstract sockets of processes outside.
+    /// An empty rule set that denies every file access `abi` knows, these accesses to TCP ports from
+    /// ABI 4, and from ABI 6 and with `scoped`, signals to and abstract sockets of processes outside.
     ///
     /// # Errors
     /// `EOPNOTSUPP`, `ENOSYS` without Landlock.
-    pub fn new(abi: u32, scoped: bool) -> Result<Self> {
+    pub fn new(abi: u32, tcp: u64, scoped: bool) -> Result<Self> {
         let handled = access::all(abi);
         let scopes = if scoped { SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL } else { 0 };
         let attr =
-            RulesetAttr { handled_access_fs: handled, handled_access_net: 0, scoped: scopes };
-        let size = if abi >= 6 { size_of::<RulesetAttr>() } else { size_of::<u64>() };
+            RulesetAttr { handled_access_fs: handled, handled_access_net: tcp, scoped: scopes };
+        let size = match abi {
+            0..=3 => size_of::<u64>(),
+            4..=5 => 2 * size_of::<u64>(),
+            _ => size_of::<RulesetAttr>(),
+        };
         // SAFETY: `attr` is a valid attribute at least `size` bytes long; a new descriptor returns.
         let fd = unsafe {
             let attr = &raw const attr;
@@ -113,6 +133,19 @@ impl Ruleset {
         let value = unsafe {
             libc::syscall(libc::SYS_landlock_add_rule, fd, RULE_PATH_BENEATH, attr, 0_u32)
         };
+        check(value).map(|_| ())
+    }
+
+    /// Allow accesses of [`tcp`] to a port; 0 stands for one that the kernel chooses.
+    ///
+    /// # Errors
+    /// `EINVAL` for an access this rule set does not handle, `EAFNOSUPPORT` without TCP.
+    pub fn allow_port(&self, port: u16, allowed: u64) -> Result<()> {
+        let attr = NetPortAttr { allowed_access: allowed, port: u64::from(port) };
+        let (fd, attr) = (self.fd.as_raw_fd(), &raw const attr);
+        // SAFETY: `attr` is a valid port attribute.
+        let value =
+            unsafe { libc::syscall(libc::SYS_landlock_add_rule, fd, RULE_NET_PORT, attr, 0_u32) };
         check(value).map(|_| ())
     }
 

@@ -9,6 +9,7 @@
 
 mod raw;
 
+pub mod bpf;
 pub mod clock;
 pub mod creds;
 pub mod diag;

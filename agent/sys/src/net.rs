@@ -28,6 +28,18 @@ pub fn loopback_up() -> Result<()> {
     Ok(())
 }
 
+/// The index of an interface of this network namespace; `None` if it has none of this name.
+pub fn interface_index(name: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(name).ok()
+}
+
+/// The names of the interfaces of this network namespace.
+pub fn interface_names() -> Vec<String> {
+    let all = nix::net::if_::if_nameindex();
+    let names = all.iter().flat_map(|all| all.iter());
+    names.map(|one| one.name().to_string_lossy().into_owned()).collect()
+}
+
 /// Set the host name of this uts namespace, at most 64 bytes.
 ///
 /// # Errors

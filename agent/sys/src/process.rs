@@ -65,12 +65,17 @@ pub enum Exit {
     Signal(i32, bool),
 }
 
-/// Start a child in new namespaces that runs `body` and exits with its result.
+/// Start a child in new namespaces, born in this cgroup v2 folder if one is given
+/// (CLONE_INTO_CGROUP, kernel 5.7), that runs `body` and exits with its result.
 ///
 /// # Errors
 /// `EDEADLK` when this process has more than one thread; else what clone3(2) says (`ENOSPC`: too
 /// many namespaces, `EPERM`: not allowed, `EUSERS`: nested too deep, `ENOSYS`: kernel before 5.3).
-pub fn spawn(namespaces: Namespaces, body: impl FnOnce() -> u8) -> Result<Child> {
+pub fn spawn(
+    namespaces: Namespaces,
+    cgroup: Option<BorrowedFd<'_>>,
+    body: impl FnOnce() -> u8,
+) -> Result<Child> {
     if !single_threaded() {
         return Err(Errno::EDEADLK);
     }
@@ -81,6 +86,10 @@ pub fn spawn(namespaces: Namespaces, body: impl FnOnce() -> u8) -> Result<Child>
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()
     };
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
     // SAFETY: `args` is a valid clone_args of the size given; no stack or CLONE_VM is asked for, so
     // the child runs on its own copy of this stack as after fork(2); this process has one thread.
     let pid =
@@ -138,6 +147,9 @@ extern "C" fn run_body<F: FnOnce() -> u8>(body: *mut libc::c_void) -> libc::c_in
     // with.
     unsafe { libc::_exit(libc::c_int::from(code)) }
 }
+
+/// Of linux/sched.h.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
 /// struct clone_args of linux/sched.h as of kernel 5.7 (88 bytes).
 #[repr(C)]
@@ -286,6 +298,14 @@ pub fn no_new_privileges() -> Result<()> {
 /// What prctl(2) says.
 pub fn set_name(name: &CStr) -> Result<()> {
     nix::sys::prctl::set_name(name)
+}
+
+/// Let this process see its present cgroup as the root of all (cgroup_namespaces(7)).
+///
+/// # Errors
+/// `EPERM` without CAP_SYS_ADMIN.
+pub fn own_cgroup_namespace() -> Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
 }
 
 /// Become the leader of a new session without a terminal.

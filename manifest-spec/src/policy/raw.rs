@@ -1,5 +1,7 @@
 //! The host policy as it is written: its keys, with types and documentation.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::PortRange;
 use crate::decode::{At, Fault, Short, Text, Whole, table};
 use crate::limits;
@@ -25,6 +27,8 @@ table! {
         ceilings: RawCeilings = "none", "{ memory = \"4G\" }";
         /// The ports that instances lease.
         ports: RawPorts = "see its keys", "{ range = \"20000-29999\" }";
+        /// The addresses that instances can have for themselves.
+        addresses: RawAddresses = "see its keys", "{ v4 = \"10.99.0.0/16\" }";
         /// Who may run what; without it anyone may run anything as themselves.
         users: Vec<At<RawUser>> = "anyone", "[{ uid = 1000, apps = [\"shop\"] }]";
     }
@@ -85,6 +89,16 @@ table! {
 }
 
 table! {
+    /// Networks for addresses of instances, on the loopback interface.
+    RawAddresses {
+        /// IPv4 network.
+        v4: RawNetwork4 = "10.99.0.0/16", "\"10.99.0.0/16\"";
+        /// IPv6 network, a /64.
+        v6: RawNetwork6 = "fd5c:91e3:7ab4::/64", "\"fd5c:91e3:7ab4::/64\"";
+    }
+}
+
+table! {
     /// What one user may run.
     RawUser {
         /// The user.
@@ -100,6 +114,7 @@ impl Short for RawAllow {}
 impl Short for RawDeny {}
 impl Short for RawCeilings {}
 impl Short for RawPorts {}
+impl Short for RawAddresses {}
 impl Short for RawUser {}
 
 /// An absolute path.
@@ -143,6 +158,62 @@ impl Text for RawRange {
             }
             Some(_) => Err(Fault::because("the range starts below 1024, among well-known ports")),
             None => Err(Fault::default()),
+        }
+    }
+}
+
+/// An IPv4 network.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawNetwork4(pub(super) Ipv4Addr, pub(super) u8);
+
+impl Text for RawNetwork4 {
+    const SHAPE: TextShape = TextShape {
+        expected: "a private IPv4 network such as \"10.99.0.0/16\"",
+        pattern: Some("^[0-9.]+/[0-9]+$"),
+        examples: &["10.99.0.0/16"],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let (address, prefix) = text.split_once('/').ok_or_else(Fault::default)?;
+        let address: Ipv4Addr = address.parse().map_err(|_| Fault::default())?;
+        let prefix: u8 = prefix.parse().map_err(|_| Fault::default())?;
+        if !(8..=30).contains(&prefix) {
+            return Err(Fault::because("the prefix length is 8 to 30"));
+        }
+        let network = Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << (32 - prefix)));
+        if network != address {
+            return Err(Fault::because("the address has bits beyond the prefix")
+                .hint(format!("write \"{network}/{prefix}\"")));
+        }
+        match address.is_private() {
+            true => Ok(Self(address, prefix)),
+            false => Err(Fault::because("the network is not a private one (RFC 1918)")
+                .hint("write \"10.99.0.0/16\"")),
+        }
+    }
+}
+
+/// An IPv6 network of 64 bits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawNetwork6(pub(super) Ipv6Addr);
+
+impl Text for RawNetwork6 {
+    const SHAPE: TextShape = TextShape {
+        expected: "a unique local IPv6 network such as \"fd5c:91e3:7ab4::/64\"",
+        pattern: Some("^[0-9a-f:]+/64$"),
+        examples: &["fd5c:91e3:7ab4::/64"],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let address = text.strip_suffix("/64").ok_or_else(Fault::default)?;
+        let address: Ipv6Addr = address.parse().map_err(|_| Fault::default())?;
+        if address.to_bits() as u64 != 0 {
+            return Err(Fault::because("the address has bits beyond the prefix"));
+        }
+        match address.is_unique_local() {
+            true => Ok(Self(address)),
+            false => Err(Fault::because("the network is not a unique local one (RFC 4193)")
+                .hint("write \"fd5c:91e3:7ab4::/64\"")),
         }
     }
 }

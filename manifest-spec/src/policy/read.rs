@@ -3,8 +3,10 @@
 //! Uses the manifest's machinery, so the errors look the same. Invariant: a policy with any error
 //! is no policy; the caller then runs nothing.
 
-use super::raw::{LAST_UID, RawAllow, RawCeilings, RawDeny, RawHostPolicy, RawUids, RawUser};
-use super::{Allow, Ceilings, Deny, HostPolicy, UidRange, UserRule};
+use super::raw::{
+    LAST_UID, RawAddresses, RawAllow, RawCeilings, RawDeny, RawHostPolicy, RawUids, RawUser,
+};
+use super::{AddressRange, Allow, Ceilings, Deny, HostPolicy, UidRange, UserRule};
 use crate::decode::{At, Decode, Decoder, Field, Findings};
 use crate::document::syntax;
 use crate::error::Diagnostics;
@@ -38,6 +40,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<HostPolicy, Diagnostics> {
             .and_then(|ports| ports.range.value())
             .map(|range| range.0)
             .unwrap_or_default(),
+        addresses: raw.addresses.value().map(addresses).unwrap_or_default(),
         users: raw.users.value().map(|all| users(all, &mut findings)),
     };
     findings.finish().map_or(Ok(policy), Err)
@@ -64,6 +67,16 @@ fn uids(at: &At<RawUids>, findings: &mut Findings<'_>) -> UidRange {
         findings.add(&at.place, key, message).hint(hint);
     }
     range
+}
+
+fn addresses(raw: &RawAddresses) -> AddressRange {
+    let default = AddressRange::default();
+    let v4 = raw.v4.value();
+    AddressRange {
+        v4: v4.map_or(default.v4, |network| network.0),
+        prefix: v4.map_or(default.prefix, |network| network.1),
+        v6: raw.v6.value().map_or(default.v6, |network| network.0),
+    }
 }
 
 fn allow(raw: &RawAllow) -> Allow {

@@ -1,7 +1,7 @@
 //! The closed choices of the format: each word and what it means.
 
 use crate::decode::choice;
-use crate::manifest::{Base, Days, Missed, Network, Overlap, Protocol, User};
+use crate::manifest::{Address, Base, Days, Missed, Network, Overlap, Protocol, User};
 
 choice!(Base {
     "system" => System: "read-only /usr and the few files of /etc a dynamically linked program needs";
@@ -12,6 +12,11 @@ choice!(Network {
     "host" => Host: "the host's own network stack";
     "none" => None: "an empty network namespace";
     "private" => Private: "a network namespace of its own, joined to the host's";
+});
+
+choice!(Address {
+    "host" => Host: "whichever the program binds";
+    "own" => Own: "one on the loopback interface that is this instance's alone";
 });
 
 choice!(User {

@@ -2,7 +2,7 @@
 
 use crate::decode::{At, Field, Findings};
 use crate::error::quoted;
-use crate::manifest::{Access, Network, ReadGrant, WriteGrant};
+use crate::manifest::{Access, Address, Network, ReadGrant, WriteGrant};
 use crate::raw::paths::normal;
 use crate::raw::{RawAccess, RawWrite};
 
@@ -26,6 +26,7 @@ pub(super) fn access(raw: &RawAccess, findings: &mut Findings<'_>) -> Access {
         network: raw.network.value().copied(),
         interfaces: raw.interfaces.value().map(|all| texts(all, |one| one.0.clone())),
         connect: raw.connect.value().map(|all| texts(all, |one| one.0.clone())),
+        address: raw.address.value().copied(),
         capabilities: raw.capabilities.value().map(|all| texts(all, |one| one.0.clone())),
         syscalls: raw.syscalls.value().map(|all| texts(all, |one| one.0.clone())),
         user: raw.user.value().copied(),
@@ -95,6 +96,13 @@ fn check_distinct<T>(
 }
 
 fn check_network(raw: &RawAccess, findings: &mut Findings<'_>) {
+    if let (Some(at), Some(Network::None | Network::Private)) =
+        (raw.address.get(), raw.network.value())
+        && at.value == Address::Own
+    {
+        let message = "an address of its own is one on the host's network";
+        findings.add(&at.place, at.key.clone(), message).hint("drop address, or network");
+    }
     let Some(Network::None) = raw.network.value() else { return };
     let connect = raw.connect.get().filter(|at| !at.value.is_empty());
     let interfaces = raw.interfaces.get().filter(|at| !at.value.is_empty());

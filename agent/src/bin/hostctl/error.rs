@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use agent::lease::LeaseError;
 use agent::lock::LockError;
+use agent::network::boundary::BoundaryError;
+use agent::network::enforcement::EnforcementError;
 use agent::plan::Unenforced;
 use agent::plan::directories::DirectoryError;
 use agent::run::RunError;
@@ -249,6 +251,9 @@ fn run_code(error: &RunError) -> u8 {
         RunError::Step { key, .. } if !key.is_empty() => DATA,
         RunError::Lease(error) => lease_code(error),
         RunError::OldKernel(_) => UNAVAILABLE,
+        RunError::Boundary(BoundaryError::Interface(..)) => DATA,
+        RunError::Boundary(BoundaryError::Hosts(_)) => CANT_CREATE,
+        RunError::Boundary(_) => UNAVAILABLE,
         RunError::Data(_) | RunError::Log(_) => CANT_CREATE,
         RunError::StreamIsDirectory(_) => USAGE,
         RunError::Stopped => 130,
@@ -277,6 +282,10 @@ fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
         RunError::Log(log) => {
             Told::new(format!("logs.sinks: {}: {}", log.path.display(), reason(&log.error)))
         }
+        RunError::Boundary(error) => match place {
+            Some(place) => Told::new(place.to_string()),
+            None => boundary(error),
+        },
         RunError::Spawn(step, errno) => spawn(step, *errno),
         RunError::Step { number, name, key, failure } => {
             let said = place.map_or_else(|| cause(failure), ToString::to_string);
@@ -291,6 +300,23 @@ fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
             Told::new("the sandbox was ended from outside: its first process was killed")
         }
         RunError::Kernel(errno) => Told::new(format!("watching the program failed: {errno}")),
+    }
+}
+
+/// What keeps a program to its ports can't be put up.
+fn boundary(error: &BoundaryError) -> Told {
+    let told = Told::new(error.to_string());
+    match error {
+        BoundaryError::Cgroup(_) => {
+            told.hint("is the cgroup v2 mount writable here? `hostctl doctor` tells")
+        }
+        BoundaryError::Enforcement(EnforcementError::TooMany) => {
+            told.hint("write networks instead of single addresses in [access] connect")
+        }
+        BoundaryError::Enforcement(_) => told.hint(
+            "hostctl needs CAP_BPF and CAP_NET_ADMIN, and a kernel with CONFIG_CGROUP_BPF; `hostctl doctor` tells",
+        ),
+        _ => told,
     }
 }
 

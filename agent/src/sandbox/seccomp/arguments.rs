@@ -4,7 +4,7 @@
 //! listed is denied; mode bits, namespace flags and `ioctl` requests are listed where denied, since
 //! every program and driver brings harmless ones of its own. Never looks behind a pointer.
 
-use super::policy::Capabilities;
+use super::policy::Granted;
 use super::rule::{ALLOW, Action, EPERM, Rule};
 
 const EPROTONOSUPPORT: Rule = Rule::Answer(Action::Errno(93));
@@ -64,7 +64,7 @@ const TERMINAL_REQUESTS: &[u32] = &[0x5412, 0x541c, 0x5423];
 ///
 /// Protocols are listed, not only families, because the hooks that guard ports and destinations see
 /// TCP and UDP: MPTCP, SCTP and SMC reach the network through the same families, past the hooks.
-pub(super) fn socket(held: Capabilities<'_>) -> Rule {
+pub(super) fn socket(held: Granted<'_>) -> Rule {
     let raw = if held.any(&["CAP_NET_RAW"]) { ALLOW } else { EPERM };
     let packet = if held.any(&["CAP_NET_RAW"]) { ALLOW } else { EAFNOSUPPORT };
     // An echo request goes where no port or destination rule looks, so it counts as raw.
@@ -78,13 +78,17 @@ pub(super) fn socket(held: Capabilities<'_>) -> Rule {
     } else {
         Rule::one_of(2, ANY_BIT, &[NETLINK_ROUTE], ALLOW, EAFNOSUPPORT)
     };
+    let datagram = match held.datagrams {
+        true => Rule::one_of(2, ANY_BIT, datagrams, ALLOW, EPROTONOSUPPORT),
+        false => EPERM,
+    };
     let protocol = |allowed: &[u32]| Rule::one_of(2, ANY_BIT, allowed, ALLOW, EPROTONOSUPPORT);
     let internet = Rule::Switch {
         argument: 1,
         mask: SOCK_TYPE,
         arms: vec![
             (SOCK_STREAM, protocol(&[IPPROTO_IP, IPPROTO_TCP])),
-            (SOCK_DGRAM, protocol(datagrams)),
+            (SOCK_DGRAM, datagram),
             (SOCK_RAW, raw.clone()),
             (SOCK_PACKET, raw),
         ],
@@ -105,50 +109,50 @@ pub(super) fn socket(held: Capabilities<'_>) -> Rule {
 }
 
 /// ioctl(2).
-pub(super) fn ioctl(_: Capabilities<'_>) -> Rule {
+pub(super) fn ioctl(_: Granted<'_>) -> Rule {
     Rule::one_of(1, ANY_BIT, TERMINAL_REQUESTS, EPERM, ALLOW)
 }
 
 /// clone(2): flags come first on both architectures.
-pub(super) fn clone(held: Capabilities<'_>) -> Rule {
+pub(super) fn clone(held: Granted<'_>) -> Rule {
     // The low byte of clone's flags is the exit signal; the bit of CLONE_NEWTIME lies within it.
     Rule::clear(0, forbidden_namespaces(held) & !CLONE_NEWTIME, ALLOW, EPERM)
 }
 
 /// unshare(2).
-pub(super) fn unshare(held: Capabilities<'_>) -> Rule {
+pub(super) fn unshare(held: Granted<'_>) -> Rule {
     Rule::clear(0, forbidden_namespaces(held), ALLOW, EPERM)
 }
 
 /// setns(2). Type 0 means any, which is harmless: no user namespace but its own is in sight.
-pub(super) fn setns(held: Capabilities<'_>) -> Rule {
+pub(super) fn setns(held: Granted<'_>) -> Rule {
     if held.any(&["CAP_SYS_ADMIN"]) { Rule::clear(1, CLONE_NEWUSER, ALLOW, EPERM) } else { EPERM }
 }
 
 /// A user namespace gives every capability inside it and with them most of the kernel's attack
 /// surface, so no capability lifts that one.
-fn forbidden_namespaces(held: Capabilities<'_>) -> u32 {
+fn forbidden_namespaces(held: Granted<'_>) -> u32 {
     if held.any(&["CAP_SYS_ADMIN"]) { CLONE_NEWUSER } else { NAMESPACES }
 }
 
 /// personality(2): `PER_LINUX` (0) or a question (all ones); the others switch off protections.
-pub(super) fn personality(_: Capabilities<'_>) -> Rule {
+pub(super) fn personality(_: Granted<'_>) -> Rule {
     Rule::one_of(0, ANY_BIT, &[0, u32::MAX], ALLOW, EPERM)
 }
 
 /// A call that sets the mode in this argument, without set-user-ID and set-group-ID bits: a file
 /// with one would outlive the sandbox and run as the app's user, which a later app may be given.
-pub(super) fn mode(argument: u8, held: Capabilities<'_>) -> Rule {
+pub(super) fn mode(argument: u8, held: Granted<'_>) -> Rule {
     without_set_id(argument, held, ALLOW)
 }
 
 /// open(2) and openat(2).
-pub(super) fn open(flags: u8, held: Capabilities<'_>) -> Rule {
+pub(super) fn open(flags: u8, held: Granted<'_>) -> Rule {
     Rule::clear(flags, CREATING, ALLOW, without_set_id(flags + 1, held, ALLOW))
 }
 
 /// mknod(2) and mknodat(2).
-pub(super) fn mknod(argument: u8, held: Capabilities<'_>) -> Rule {
+pub(super) fn mknod(argument: u8, held: Granted<'_>) -> Rule {
     let node = if held.any(&["CAP_MKNOD"]) {
         ALLOW
     } else {
@@ -157,6 +161,6 @@ pub(super) fn mknod(argument: u8, held: Capabilities<'_>) -> Rule {
     without_set_id(argument, held, node)
 }
 
-fn without_set_id(argument: u8, held: Capabilities<'_>, then: Rule) -> Rule {
+fn without_set_id(argument: u8, held: Granted<'_>, then: Rule) -> Rule {
     if held.any(&["CAP_FSETID"]) { then } else { Rule::clear(argument, SET_ID, then, EPERM) }
 }

@@ -49,6 +49,9 @@ pub struct Request<'a> {
     /// Calls allowed by name, whatever their arguments. A call whose remedy is [`Remedy::Never`]
     /// stays denied.
     pub syscalls: &'a [String],
+    /// Whether UDP sockets may be opened: where nothing else keeps them to ports and destinations,
+    /// only a program that is granted some may have them.
+    pub datagrams: bool,
     /// Whether a supervisor listens: a fatal call is then reported to it (`SECCOMP_RET_USER_NOTIF`)
     /// instead of ending the process unexplained. The supervisor must never answer "continue".
     pub notify: bool,

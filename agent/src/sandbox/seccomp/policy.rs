@@ -79,17 +79,21 @@ enum Class {
     /// No program that belongs in a sandbox makes the call: ending it with the call's name beats an
     /// error somewhere later.
     Fatal,
-    Checked(fn(Capabilities<'_>) -> Rule),
+    Checked(fn(Granted<'_>) -> Rule),
 }
 
-/// The capabilities a program keeps.
+/// What a program is granted, as far as rules depend on it.
 #[derive(Clone, Copy)]
-pub(super) struct Capabilities<'a>(&'a [String]);
+pub(super) struct Granted<'a> {
+    capabilities: &'a [String],
+    /// Whether it may have UDP sockets.
+    pub(super) datagrams: bool,
+}
 
-impl Capabilities<'_> {
-    /// Whether at least one of these is kept.
+impl Granted<'_> {
+    /// Whether at least one of these capabilities is kept.
     pub(super) fn any(self, names: &[&str]) -> bool {
-        self.0.iter().any(|held| names.contains(&held.as_str()))
+        self.capabilities.iter().any(|held| names.contains(&held.as_str()))
     }
 }
 
@@ -126,7 +130,7 @@ impl<'a> Policy<'a> {
 }
 
 fn group_rule(group: &Group, request: &Request<'_>) -> Rule {
-    let held = Capabilities(request.capabilities);
+    let held = Granted { capabilities: request.capabilities, datagrams: request.datagrams };
     let lifted = matches!(group.remedy, Remedy::Capability(names) if held.any(names));
     match group.class {
         Class::Checked(rule) => rule(held),

@@ -31,7 +31,8 @@ fn filter(
     syscalls: &[&str],
 ) -> Vec<Instruction> {
     let (capabilities, syscalls) = (strings(capabilities), strings(syscalls));
-    let request = Request { capabilities: &capabilities, syscalls: &syscalls, notify: true };
+    let request =
+        Request { capabilities: &capabilities, syscalls: &syscalls, datagrams: true, notify: true };
     compile_for(architecture, &request).unwrap()
 }
 

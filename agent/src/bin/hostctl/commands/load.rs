@@ -109,6 +109,7 @@ pub fn plan(
         folder: text.folder.clone(),
         service: host.service.clone(),
         uid,
+        address: None,
         term: facts::variable("TERM").filter(|_| is_terminal()),
         grace: grace(&host.grace)?,
     };

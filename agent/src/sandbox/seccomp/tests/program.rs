@@ -92,7 +92,12 @@ fn answers_every_number_as_the_rules_say() {
     for architecture in ARCHITECTURES {
         for &(capabilities, syscalls, notify) in requests {
             let (capabilities, syscalls) = (strings(capabilities), strings(syscalls));
-            let request = Request { capabilities: &capabilities, syscalls: &syscalls, notify };
+            let request = Request {
+                capabilities: &capabilities,
+                syscalls: &syscalls,
+                datagrams: true,
+                notify,
+            };
             let program = compile_for(architecture, &request).unwrap();
             let policy = Policy::new(&request);
             let edges = [0x3fff_ffff, 0x4000_0000, 0x4000_0029, 0x7fff_ffff, 0x8000_0000, u32::MAX];
@@ -119,7 +124,7 @@ proptest! {
         notify in any::<bool>(),
     ) {
         let (capabilities, syscalls) = (strings(&capabilities), strings(&syscalls));
-        let request = Request { capabilities: &capabilities, syscalls: &syscalls, notify };
+        let request = Request { capabilities: &capabilities, syscalls: &syscalls, datagrams: true, notify };
         let policy = Policy::new(&request);
         for architecture in ARCHITECTURES {
             let program = compile_for(architecture, &request).unwrap();
@@ -164,7 +169,7 @@ fn ends_calls_of_another_architecture() {
 fn allows_without_looking_at_arguments_where_no_rule_does() {
     for architecture in ARCHITECTURES {
         let program = filter(architecture, &[], &[]);
-        let request = Request { capabilities: &[], syscalls: &[], notify: true };
+        let request = Request { capabilities: &[], syscalls: &[], datagrams: true, notify: true };
         let policy = Policy::new(&request);
         for (number, name) in architecture.calls() {
             if matches!(policy.rule(name), Rule::Answer(_)) {

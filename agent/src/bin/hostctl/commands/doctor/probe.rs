@@ -63,7 +63,7 @@ fn trial(facts: &HostFacts) -> Trial {
             0
         }
     };
-    match spawn(namespaces, body).and_then(|child| child.wait()) {
+    match spawn(namespaces, None, body).and_then(|child| child.wait()) {
         Ok(Exit::Code(0)) => Trial::Works,
         Ok(Exit::Code(NO_MAP)) => Trial::NoMap,
         Ok(Exit::Code(NO_PROCESSES)) => Trial::NoProcesses,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use agent::lease::Held;
 use agent::lease::ledger::Choice;
+use agent::network::boundary::BoundaryError;
 use agent::plan::{Identity, Plan, facts};
 use agent::run::{Finished, RunError};
 use agent::sandbox::seccomp;
@@ -104,13 +105,15 @@ fn announce(plan: &Plan, found: Option<u16>, ui: &Ui) {
         ui.say(&format!("{}: port offset {offset}, the smallest that is free", plan.app));
     }
     if let Some(port) = plan.ports.iter().find(|port| port.name.is_none()) {
-        ui.say(&format!("{}: starting on 127.0.0.1:{}", plan.app, port.port));
+        let host = plan.listens_on().map_or_else(String::new, |host| host.to_string());
+        ui.say(&format!("{}: starting on {host}:{}", plan.app, port.port));
     }
 }
 
 fn told(notice: Notice, plan: &Plan) -> String {
     let app = &plan.app;
     match notice {
+        Notice::LookingUp => format!("{app}: looking up the host names of [access] connect"),
         Notice::Stopping(number, grace) => {
             let signal = if number == 0 { "SIGINT".to_owned() } else { signal::name(number) };
             format!(
@@ -134,6 +137,17 @@ fn about(error: &RunError, plan: &Plan) -> Option<Diagnostic> {
         RunError::Step { key, failure, .. } if !key.is_empty() => {
             Some(Diagnostic::new(key.clone(), cause(failure)))
         }
+        RunError::Boundary(error) => match error {
+            BoundaryError::Name(key, error) => {
+                let hint = "check its spelling and the host's DNS, or write its address";
+                Some(Diagnostic::new(key.clone(), error.to_string()).with_hint(hint))
+            }
+            BoundaryError::Interface(key, _, all) => {
+                let hint = format!("its interfaces are {}", all.join(", "));
+                Some(Diagnostic::new(key.clone(), error.to_string()).with_hint(hint))
+            }
+            _ => None,
+        },
         RunError::Data(data) => Some(Diagnostic::new(data.key.clone(), data.error.to_string())),
         _ => None,
     }

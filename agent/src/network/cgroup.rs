@@ -1,0 +1,159 @@
+//! The cgroup v2 folder of one instance.
+//!
+//! Owns making it before the instance has a process and removing it after the last. Invariant: it
+//! lies below the cgroup that hostctl was started in (or, where systemd owns the host, below one
+//! that systemd made for it), is empty when it is made, and is never another's. A folder that a
+//! killed hostctl left is removed by the next one. Never moves a process.
+
+use std::fmt;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::lease::holder::Process;
+
+/// First part of the names of our folders.
+const PREFIX: &str = "hostctl-";
+/// How often a folder is tried to be removed while the kernel still takes leave of its processes.
+const TRIES: u32 = 50;
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Why there is no cgroup for an instance.
+#[derive(Debug)]
+pub enum CgroupError {
+    /// No cgroup v2 hierarchy is mounted where this process could see its own cgroup.
+    NotMounted,
+    /// The folder can't be made.
+    Make(PathBuf, io::Error),
+    /// It can't be opened.
+    Open(PathBuf, io::Error),
+}
+
+impl fmt::Display for CgroupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CgroupError::NotMounted => f.write_str("no cgroup v2 hierarchy is mounted"),
+            CgroupError::Make(path, error) => {
+                write!(f, "the cgroup {} can't be made: {error}", path.display())
+            }
+            CgroupError::Open(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for CgroupError {}
+
+/// The folder of an instance, removed when dropped.
+#[derive(Debug)]
+pub struct Cgroup {
+    path: PathBuf,
+    directory: OwnedFd,
+}
+
+impl Cgroup {
+    /// Make one below `parent` for an instance of this process.
+    ///
+    /// # Errors
+    /// [`CgroupError::Make`] where this user may not, or the folder is there.
+    pub fn make(parent: &Path, instance: &str, process: Process) -> Result<Cgroup, CgroupError> {
+        sweep(parent);
+        let path = parent.join(format!("{PREFIX}{instance}-{}-{}", process.pid, process.started));
+        DirBuilder::new().create(&path).map_err(|error| CgroupError::Make(path.clone(), error))?;
+        match fs::File::open(&path) {
+            Ok(directory) => Ok(Cgroup { path, directory: directory.into() }),
+            Err(error) => {
+                let _ = fs::remove_dir(&path);
+                Err(CgroupError::Open(path, error))
+            }
+        }
+    }
+
+    /// Its path on the host.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsFd for Cgroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for _ in 0..TRIES {
+            match fs::remove_dir(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    std::thread::sleep(PAUSE);
+                }
+                // Removed; or gone with its parent, which was systemd's to remove.
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Remove folders whose hostctl has ended. One that still has processes stays: the kernel refuses.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let left = name.to_str().and_then(maker).is_some_and(|process| !process.is_alive());
+        if left {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+/// The process that made a folder, by its name.
+fn maker(name: &str) -> Option<Process> {
+    let mut parts = name.strip_prefix(PREFIX)?.rsplit('-');
+    let started = parts.next()?.parse().ok()?;
+    let pid = parts.next()?.parse().ok()?;
+    Process::started_here(pid, started)
+}
+
+/// The cgroup v2 folder of this process; `None` where none is in sight.
+pub fn own() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let (root, point) = mounts.lines().find_map(mount)?;
+    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    // A mount may show a part of the hierarchy only.
+    let below = Path::new(own).strip_prefix(root).ok()?;
+    let path = Path::new(point).join(below);
+    path.is_dir().then_some(path)
+}
+
+/// Root and mount point of a line of mountinfo (proc_pid_mountinfo(5)) that mounts cgroup2.
+fn mount(line: &str) -> Option<(&str, &str)> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut fields = left.split(' ').skip(3);
+    right.starts_with("cgroup2 ").then_some((fields.next()?, fields.next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unified_mount_is_found_among_others() {
+        let v1 = "33 24 0:29 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu";
+        let v2 = "43 24 0:39 / /sys/fs/cgroup/unified rw,relatime shared:19 - cgroup2 cgroup2 rw";
+        assert_eq!(mount(v1), None);
+        assert_eq!(mount(v2), Some(("/", "/sys/fs/cgroup/unified")));
+    }
+
+    #[test]
+    fn a_folder_names_its_maker() {
+        let made = maker("hostctl-two-words+3.main.1-812-77001").unwrap();
+        assert_eq!((made.pid, made.started), (812, 77_001));
+        for foreign in ["hostctl-x", "user.slice", "hostctl-a-1-b", "hostctl"] {
+            assert_eq!(maker(foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Programs that see a socket address: struct bpf_sock_addr of linux/bpf.h.
+//!
+//! The context stays in r6, the port in r7, the protocol in r9, r8 is scratch. An IPv4 address is in
+//! r2; an IPv6 one in r2 to r5, which holds an IPv4 address in r5 if it is a mapped one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use host_sys::bpf::{Hook, Instruction};
+
+use super::super::assemble::{
+    Assembler, Call, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Register, STACK, Size,
+};
+use super::super::rules::{Destination, OwnAddress, PortRule, Reach, Rules};
+use super::{CLIENT, Clients, UDP, number, wire};
+
+const USER_IP4: i16 = 4;
+const USER_IP6: i16 = 8;
+const USER_PORT: i16 = 24;
+const PROTOCOL: i16 = 36;
+
+/// The last word of an IPv6 address.
+const LAST_WORD: i16 = USER_IP6 + 12;
+
+/// Answers of bind hooks: bit 0 lets it pass, bit 1 does without CAP_NET_BIND_SERVICE (kernel 5.12).
+const BIND: u32 = 3;
+const PASS: u32 = 1;
+const REFUSE: u32 = 0;
+
+const WORDS: [Register; 4] = [R2, R3, R4, R5];
+
+/// Addresses of this family, held in registers and written back to the context.
+#[derive(Clone, Copy)]
+enum Family {
+    /// The register that holds it, and where it is written back to.
+    V4(Register, i16),
+    V6,
+}
+
+/// A program for one of these hooks: `write` gives the rules for one family.
+fn program(hook: Hook, write: impl Fn(&mut Assembler, Family)) -> Option<Vec<Instruction>> {
+    let mut code = Assembler::default();
+    code.copy(R6, R1);
+    code.load(Size::Word, R7, R6, USER_PORT);
+    code.load(Size::Word, R9, R6, PROTOCOL);
+    if is_v4(hook) {
+        code.load(Size::Word, R2, R6, USER_IP4);
+        write(&mut code, Family::V4(R2, USER_IP4));
+        return code.finish();
+    }
+    for (offset, register) in (USER_IP6..).step_by(4).zip(WORDS) {
+        code.load(Size::Word, register, R6, offset);
+    }
+    let real = code.label();
+    code.if_not(R2, 0, real);
+    code.if_not(R3, 0, real);
+    code.if_not(R4, 0xffff_u32.to_be(), real);
+    write(&mut code, Family::V4(R5, LAST_WORD));
+    code.place(real);
+    write(&mut code, Family::V6);
+    code.finish()
+}
+
+fn is_v4(hook: Hook) -> bool {
+    matches!(
+        hook,
+        Hook::Bind4
+            | Hook::Connect4
+            | Hook::SendMessage4
+            | Hook::ReceiveMessage4
+            | Hook::PeerName4
+            | Hook::SocketName4
+    )
+}
+
+pub(super) fn bind(hook: Hook, rules: &Rules) -> Option<Vec<Instruction>> {
+    program(hook, |code, family| {
+        for rule in &rules.ports {
+            let next = code.label();
+            if_port(code, rule, next);
+            if let Some(own) = rules.own {
+                let (ours, other) = (code.label(), code.label());
+                if_local(code, family, Some(own), ours);
+                code.jump(other);
+                code.place(ours);
+                write_address(code, family, own);
+                write_port(code, rule);
+                code.answer(BIND);
+                code.place(other);
+                code.answer(REFUSE);
+            } else {
+                write_port(code, rule);
+                code.answer(BIND);
+            }
+            code.place(next);
+        }
+        if rules.reaches_something() {
+            let named = code.label();
+            code.if_not(R7, 0, named);
+            code.answer(PASS);
+            code.place(named);
+        }
+        code.answer(REFUSE);
+    })
+}
+
+pub(super) fn connect(hook: Hook, rules: &Rules, clients: Clients) -> Option<Vec<Instruction>> {
+    program(hook, |code, family| {
+        for rule in &rules.ports {
+            let (next, local) = (code.label(), code.label());
+            if_port(code, rule, next);
+            if_local(code, family, rules.own, local);
+            code.jump(next);
+            code.place(local);
+            if let Some(own) = rules.own {
+                write_address(code, family, own);
+            }
+            write_port(code, rule);
+            code.answer(PASS);
+            code.place(next);
+        }
+        match &rules.reach {
+            Reach::Anywhere => code.answer(PASS),
+            Reach::Only(destinations) => {
+                reach(code, family, destinations, R7);
+                if let Some(clients) = clients {
+                    answer_clients(code, family, clients);
+                }
+                code.answer(REFUSE);
+            }
+        }
+    })
+}
+
+/// What a program is told of its own ports (or, of a peer, of those of this host): its own numbers.
+pub(super) fn told(hook: Hook, rules: &Rules, peer: bool) -> Option<Vec<Instruction>> {
+    program(hook, |code, family| {
+        for rule in rules.ports.iter().filter(|rule| rule.inside != rule.outside) {
+            let next = code.label();
+            code.if_not(R9, number(rule.protocol), next);
+            code.if_not(R7, wire(rule.outside), next);
+            if peer {
+                let local = code.label();
+                if_local(code, family, rules.own, local);
+                code.jump(next);
+                code.place(local);
+            }
+            code.set(R8, wire(rule.inside));
+            code.store(Size::Word, R6, USER_PORT, R8);
+            code.place(next);
+        }
+        code.answer(PASS);
+    })
+}
+
+/// Pass if the address in the family's registers and the port in `port` are one of these.
+fn reach(code: &mut Assembler, family: Family, destinations: &[Destination], port: Register) {
+    for destination in destinations {
+        let next = code.label();
+        match (family, destination.network) {
+            (Family::V4(register, _), IpAddr::V4(network)) => {
+                if_not_in_v4(code, register, network, destination.prefix, next);
+            }
+            (Family::V6, IpAddr::V6(network)) => {
+                if_not_in_v6(code, network, destination.prefix, next);
+            }
+            _ => continue,
+        }
+        if let Some(number) = destination.port {
+            code.if_not(port, wire(number), next);
+        }
+        code.answer(PASS);
+        code.place(next);
+    }
+}
+
+/// The same for packets: `v4` holds an IPv4 address, r2 to r5 an IPv6 one.
+pub(super) fn reach_v4(
+    code: &mut Assembler,
+    address: Register,
+    port: Register,
+    destinations: &[Destination],
+) {
+    reach(code, Family::V4(address, 0), destinations, port);
+}
+
+/// As [`reach_v4`], for the address in r2 to r5.
+pub(super) fn reach_v6(code: &mut Assembler, port: Register, destinations: &[Destination]) {
+    reach(code, Family::V6, destinations, port);
+}
+
+fn if_not_in_v4(
+    code: &mut Assembler,
+    address: Register,
+    network: Ipv4Addr,
+    prefix: u8,
+    label: Label,
+) {
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+    masked(code, address, network.to_bits(), mask, label);
+}
+
+fn if_not_in_v6(code: &mut Assembler, network: Ipv6Addr, prefix: u8, label: Label) {
+    let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+    let words = |bits: u128| [96, 64, 32, 0].map(|shift| (bits >> shift) as u32);
+    let parts = words(network.to_bits()).into_iter().zip(words(mask));
+    for (register, (value, mask)) in WORDS.into_iter().zip(parts) {
+        masked(code, register, value, mask, label);
+    }
+}
+
+/// Jump if the word, masked, is not `value`; both in host order.
+fn masked(code: &mut Assembler, word: Register, value: u32, mask: u32, label: Label) {
+    match mask {
+        0 => {}
+        u32::MAX => code.if_not(word, value.to_be(), label),
+        _ => {
+            code.copy_word(R8, word);
+            code.and(R8, mask.to_be());
+            code.if_not(R8, (value & mask).to_be(), label);
+        }
+    }
+}
+
+/// Go on if protocol and port are the rule's.
+fn if_port(code: &mut Assembler, rule: &PortRule, otherwise: Label) {
+    code.if_not(R9, number(rule.protocol), otherwise);
+    code.if_not(R7, wire(rule.inside), otherwise);
+}
+
+/// Jump if the address stays on this host: unspecified, loopback, or the instance's own.
+fn if_local(code: &mut Assembler, family: Family, own: Option<OwnAddress>, label: Label) {
+    match family {
+        Family::V4(address, _) => {
+            code.if_is(address, 0, label);
+            code.copy_word(R8, address);
+            code.and(R8, 0xff00_0000_u32.to_be());
+            code.if_is(R8, 0x7f00_0000_u32.to_be(), label);
+            if let Some(own) = own {
+                code.if_is(address, own.v4.to_bits().to_be(), label);
+            }
+        }
+        Family::V6 => {
+            let other = code.label();
+            code.if_not(R2, 0, other);
+            code.if_not(R3, 0, other);
+            code.if_not(R4, 0, other);
+            code.if_is(R5, 0, label);
+            code.if_is(R5, 1_u32.to_be(), label);
+            code.place(other);
+            if let Some(own) = own {
+                let other = code.label();
+                if_not_in_v6(code, own.v6, 128, other);
+                code.jump(label);
+                code.place(other);
+            }
+        }
+    }
+}
+
+fn write_address(code: &mut Assembler, family: Family, own: OwnAddress) {
+    let mut write = |offset: i16, word: u32| {
+        code.set(R8, word.to_be());
+        code.store(Size::Word, R6, offset, R8);
+    };
+    match family {
+        Family::V4(_, offset) => write(offset, own.v4.to_bits()),
+        Family::V6 => {
+            let bits = own.v6.to_bits();
+            for (offset, shift) in (USER_IP6..).step_by(4).zip([96, 64, 32, 0]) {
+                write(offset, (bits >> shift) as u32);
+            }
+        }
+    }
+}
+
+fn write_port(code: &mut Assembler, rule: &PortRule) {
+    if rule.inside != rule.outside {
+        code.set(R8, wire(rule.outside));
+        code.store(Size::Word, R6, USER_PORT, R8);
+    }
+}
+
+/// Pass if a datagram of this client arrived at one of the UDP ports not long ago.
+fn answer_clients(code: &mut Assembler, family: Family, clients: i32) {
+    const KEY: i16 = -(CLIENT as i16);
+    let unknown = code.label();
+    code.if_not(R9, UDP, unknown);
+    match family {
+        Family::V4(address, _) => store_mapped(code, KEY, address),
+        Family::V6 => {
+            for (offset, word) in (KEY..).step_by(4).zip(WORDS) {
+                code.store(Size::Word, STACK, offset, word);
+            }
+        }
+    }
+    code.store(Size::Word, STACK, KEY + 16, R7);
+    code.map(R1, clients);
+    code.copy(R2, STACK);
+    code.add(R2, i32::from(KEY));
+    code.call(Call::MapLookup);
+    code.if_null(R0, unknown);
+    code.answer(PASS);
+    code.place(unknown);
+}
+
+/// Write an IPv4 address to the stack, mapped into IPv6.
+pub(super) fn store_mapped(code: &mut Assembler, at: i16, address: Register) {
+    code.store_value(Size::Word, STACK, at, 0);
+    code.store_value(Size::Word, STACK, at + 4, 0);
+    code.store_value(Size::Word, STACK, at + 8, 0xffff_u32.to_be());
+    code.store(Size::Word, STACK, at + 12, address);
+}

@@ -1,0 +1,93 @@
+//! From rules to the programs that the kernel runs for an instance's cgroup.
+//!
+//! Invariant: pure; each program answers as [`Rules`] does, and refuses what it does not understand.
+//! Asks nothing of the host: interfaces are indexes and names are addresses already.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`address`] | bind, connect, send: the hooks that see a socket address |
+//! | [`packet`] | what arrives and leaves: the hooks that see a packet |
+
+mod address;
+mod packet;
+#[cfg(test)]
+mod tests;
+
+use host_sys::bpf::{Hook, Instruction};
+use manifest_spec::manifest::Protocol;
+
+use super::rules::{Reach, Rules};
+
+/// Where a UDP port's clients are remembered, as programs name it: a descriptor.
+pub type Clients = Option<i32>;
+
+/// Bytes of a client: IPv6 address (IPv4 mapped) and port as the network orders it.
+pub const CLIENT: u32 = 20;
+
+/// IPPROTO_TCP, IPPROTO_UDP.
+const TCP: u32 = 6;
+const UDP: u32 = 17;
+
+fn number(protocol: Protocol) -> u32 {
+    match protocol {
+        Protocol::Tcp => TCP,
+        Protocol::Udp => UDP,
+    }
+}
+
+/// A port as the kernel keeps it in a word: network byte order.
+fn wire(port: u16) -> u32 {
+    u32::from(u16::from_ne_bytes(port.to_be_bytes()))
+}
+
+/// Which hooks these rules need, each with its program; `None` if there are more rules than fit.
+pub fn compile(rules: &Rules, clients: Clients) -> Option<Vec<(Hook, Vec<Instruction>)>> {
+    let mut programs = Vec::new();
+    let mut add = |hook: Hook, program: Option<Vec<Instruction>>| {
+        programs.push((hook, program?));
+        Some(())
+    };
+    for hook in [Hook::Bind4, Hook::Bind6] {
+        add(hook, address::bind(hook, rules))?;
+    }
+    if rules.reach != Reach::Anywhere || rules.moves() {
+        for hook in [Hook::Connect4, Hook::Connect6, Hook::SendMessage4, Hook::SendMessage6] {
+            add(hook, address::connect(hook, rules, clients))?;
+        }
+    }
+    if rules.ports.iter().any(|rule| rule.inside != rule.outside) {
+        for hook in [Hook::SocketName4, Hook::SocketName6] {
+            add(hook, address::told(hook, rules, false))?;
+        }
+        let peers =
+            [Hook::PeerName4, Hook::PeerName6, Hook::ReceiveMessage4, Hook::ReceiveMessage6];
+        for hook in peers {
+            add(hook, address::told(hook, rules, true))?;
+        }
+    }
+    add(Hook::Ingress, packet::ingress(rules, clients))?;
+    if rules.interfaces.is_some() || (rules.reach != Reach::Anywhere && !rules.raw) {
+        add(Hook::Egress, packet::egress(rules))?;
+    }
+    Some(programs)
+}
+
+/// The smallest program, which refuses everything.
+pub fn refusing() -> Vec<Instruction> {
+    let mut code = super::assemble::Assembler::default();
+    code.answer(0);
+    code.finish().unwrap_or_default()
+}
+
+/// Whether the rules need to remember the clients of UDP ports: to let answers go where no
+/// connection may.
+pub fn remembers(rules: &Rules) -> bool {
+    rules.reach != Reach::Anywhere && rules.ports.iter().any(|rule| rule.protocol == Protocol::Udp)
+}
+
+impl Rules {
+    /// Whether an address or port that the program names means another one to the host.
+    fn moves(&self) -> bool {
+        self.own.is_some() || self.ports.iter().any(|rule| rule.inside != rule.outside)
+    }
+}

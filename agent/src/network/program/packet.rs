@@ -1,0 +1,245 @@
+//! Programs that see packets: struct __sk_buff of linux/bpf.h, which starts at the IP header.
+//!
+//! What a socket may send where is decided when it is bound and connected ([`super::address`]).
+//! Packets are looked at for what no such call shows: the interface; a socket that listens without
+//! having been bound; a datagram to a socket that only sends; a route that the sender prescribes.
+//!
+//! The context stays in r6, the socket in r7.
+
+use host_sys::bpf::Instruction;
+use manifest_spec::manifest::Protocol;
+
+use super::super::assemble::{
+    Assembler, Call, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, STACK, Size,
+};
+use super::super::rules::{PortRule, Reach, Rules};
+use super::address::{reach_v4, reach_v6, store_mapped};
+use super::{CLIENT, Clients, TCP, UDP, number};
+
+/// struct __sk_buff.
+const PACKET_PROTOCOL: i16 = 16;
+const INTERFACE: i16 = 40;
+const SOCKET: i16 = 168;
+
+/// struct bpf_sock; the local port is in host order.
+const SOCKET_PROTOCOL: i16 = 12;
+const SOCKET_PORT: i16 = 44;
+const SOCKET_PEER_PORT: i16 = 48;
+const SOCKET_STATE: i16 = 72;
+
+/// TCP_LISTEN.
+const LISTEN: u32 = 10;
+
+const ETHERTYPE_IPV4: u32 = 0x0800;
+/// First byte of an IPv4 header without options: version 4, five words.
+const PLAIN_IPV4: u32 = 0x45;
+
+const PASS: u32 = 1;
+const DROP: u32 = 0;
+
+pub(super) fn ingress(rules: &Rules, clients: Clients) -> Option<Vec<Instruction>> {
+    let mut code = Assembler::default();
+    let drop = code.label();
+    code.copy(R6, R1);
+    code.load(Size::Word, R9, R6, INTERFACE);
+    on_interfaces(&mut code, rules, drop);
+    code.load(Size::Double, R1, R6, SOCKET);
+    code.if_null(R1, drop);
+    code.call(Call::FullSocket);
+    code.if_null(R0, drop);
+    code.copy(R7, R0);
+    code.load(Size::Word, R2, R7, SOCKET_PROTOCOL);
+    code.load(Size::Word, R8, R7, SOCKET_PORT);
+    let (datagram, neither) = (code.label(), code.label());
+    code.if_is(R2, UDP, datagram);
+    code.if_not(R2, TCP, neither);
+    let listens = code.label();
+    code.load(Size::Word, R3, R7, SOCKET_STATE);
+    code.if_is(R3, LISTEN, listens);
+    code.answer(PASS);
+    code.place(listens);
+    let leased = code.label();
+    at_leased_port(&mut code, rules, Protocol::Tcp, leased, drop);
+    code.jump(drop);
+    code.place(leased);
+    code.answer(PASS);
+    code.place(datagram);
+    datagrams(&mut code, rules, clients, drop);
+    code.place(neither);
+    // Only a socket that was opened with CAP_NET_RAW is of another protocol.
+    code.answer(if rules.raw { PASS } else { DROP });
+    code.place(drop);
+    code.answer(DROP);
+    code.finish()
+}
+
+/// A datagram: to a leased port from anybody, else only from where it could be sent to.
+fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label) {
+    let (leased, sender) = (code.label(), code.label());
+    at_leased_port(code, rules, Protocol::Udp, leased, drop);
+    match &rules.reach {
+        Reach::Anywhere => code.answer(PASS),
+        Reach::Only(destinations) => {
+            // A connected socket gets nothing but its peer's datagrams, and connecting was judged.
+            code.load(Size::Half, R2, R7, SOCKET_PEER_PORT);
+            code.if_is(R2, 0, sender);
+            code.answer(PASS);
+            code.place(sender);
+            let (v6, end) = (code.label(), code.label());
+            if_v6(code, v6);
+            source_v4(code, drop);
+            reach_v4(code, R2, R8, destinations);
+            code.jump(end);
+            code.place(v6);
+            source_v6(code, drop);
+            reach_v6(code, R8, destinations);
+            code.place(end);
+            code.answer(DROP);
+        }
+    }
+    code.place(leased);
+    if let Some(clients) = clients {
+        remember(code, clients, drop);
+    }
+    code.answer(PASS);
+}
+
+/// Keep the sender of a datagram, so that it can be answered.
+fn remember(code: &mut Assembler, clients: i32, drop: Label) {
+    const KEY: i16 = -(CLIENT as i16);
+    const VALUE: i16 = KEY - 4;
+    let (v6, known) = (code.label(), code.label());
+    if_v6(code, v6);
+    source_v4(code, drop);
+    store_mapped(code, KEY, R2);
+    code.store(Size::Word, STACK, KEY + 16, R8);
+    code.jump(known);
+    code.place(v6);
+    source_v6(code, drop);
+    for (offset, word) in (KEY..).step_by(4).zip([R2, R3, R4, R5]) {
+        code.store(Size::Word, STACK, offset, word);
+    }
+    code.store(Size::Word, STACK, KEY + 16, R8);
+    code.place(known);
+    code.store_value(Size::Word, STACK, VALUE, 1);
+    code.map(R1, clients);
+    code.copy(R2, STACK);
+    code.add(R2, i32::from(KEY));
+    code.copy(R3, STACK);
+    code.add(R3, i32::from(VALUE));
+    code.set(R4, 0);
+    code.call(Call::MapUpdate);
+}
+
+/// Jump to `leased` if the socket's port, in r8, is a leased one that the packet's interface, in
+/// r9, may reach; to `drop` if that interface may not.
+fn at_leased_port(
+    code: &mut Assembler,
+    rules: &Rules,
+    protocol: Protocol,
+    leased: Label,
+    drop: Label,
+) {
+    for rule in rules.ports.iter().filter(|rule| rule.protocol == protocol) {
+        let PortRule { outside, interface, .. } = *rule;
+        let next = code.label();
+        code.if_not(R8, u32::from(outside), next);
+        if let Some(interface) = interface {
+            code.if_not(R9, interface, drop);
+        }
+        code.jump(leased);
+        code.place(next);
+    }
+}
+
+/// Go on if the packet's interface, in r9, is a granted one.
+fn on_interfaces(code: &mut Assembler, rules: &Rules, otherwise: Label) {
+    let Some(interfaces) = &rules.interfaces else { return };
+    let granted = code.label();
+    for index in interfaces {
+        code.if_is(R9, *index, granted);
+    }
+    code.jump(otherwise);
+    code.place(granted);
+}
+
+fn if_v6(code: &mut Assembler, label: Label) {
+    code.load(Size::Word, R2, R6, PACKET_PROTOCOL);
+    code.if_not(R2, u32::from((ETHERTYPE_IPV4 as u16).to_be()), label);
+}
+
+/// Copy bytes of the packet to the stack at `to`.
+fn read(code: &mut Assembler, offset: u32, to: i16, length: u32, failed: Label) {
+    code.set(R2, offset);
+    read_at(code, to, length, failed);
+}
+
+/// The same from the offset in r2.
+fn read_at(code: &mut Assembler, to: i16, length: u32, failed: Label) {
+    code.copy(R1, R6);
+    code.copy(R3, STACK);
+    code.add(R3, i32::from(to));
+    code.set(R4, length);
+    code.call(Call::LoadPacket);
+    code.if_not(R0, 0, failed);
+}
+
+/// A datagram's sender over IPv4: address in r2, port in r8.
+fn source_v4(code: &mut Assembler, failed: Label) {
+    const AT: i16 = -48;
+    read(code, 0, AT, 1, failed);
+    code.load(Size::Byte, R2, STACK, AT);
+    code.and(R2, 0xf);
+    code.shift_left(R2, 2);
+    read_at(code, AT + 4, 2, failed);
+    read(code, 12, AT + 8, 4, failed);
+    code.load(Size::Half, R8, STACK, AT + 4);
+    code.load(Size::Word, R2, STACK, AT + 8);
+}
+
+/// A datagram's sender over IPv6: address in r2 to r5, port in r8. One behind extension headers is
+/// dropped: no ordinary client sends such.
+fn source_v6(code: &mut Assembler, failed: Label) {
+    const AT: i16 = -56;
+    read(code, 6, AT, 1, failed);
+    code.load(Size::Byte, R2, STACK, AT);
+    code.if_not(R2, UDP, failed);
+    read(code, 40, AT + 4, 2, failed);
+    read(code, 8, AT + 8, 16, failed);
+    code.load(Size::Half, R8, STACK, AT + 4);
+    for (offset, word) in (AT + 8..).step_by(4).zip([R2, R3, R4, R5]) {
+        code.load(Size::Word, word, STACK, offset);
+    }
+}
+
+/// Packets leave through granted interfaces, and where destinations are granted one by one, no
+/// packet carries a route of its own: the first stop of such a one is not where it says it goes
+/// (IP_OPTIONS of ip(7), IPV6_RTHDR of RFC 3542).
+pub(super) fn egress(rules: &Rules) -> Option<Vec<Instruction>> {
+    const AT: i16 = -8;
+    let mut code = Assembler::default();
+    let drop = code.label();
+    code.copy(R6, R1);
+    code.load(Size::Word, R9, R6, INTERFACE);
+    on_interfaces(&mut code, rules, drop);
+    if rules.reach != Reach::Anywhere && !rules.raw {
+        let (v6, plain) = (code.label(), code.label());
+        if_v6(&mut code, v6);
+        read(&mut code, 0, AT, 1, drop);
+        code.load(Size::Byte, R2, STACK, AT);
+        code.if_is(R2, PLAIN_IPV4, plain);
+        code.jump(drop);
+        code.place(v6);
+        read(&mut code, 6, AT, 1, drop);
+        code.load(Size::Byte, R2, STACK, AT);
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            code.if_is(R2, number(protocol), plain);
+        }
+        code.jump(drop);
+        code.place(plain);
+    }
+    code.answer(PASS);
+    code.place(drop);
+    code.answer(DROP);
+    code.finish()
+}
