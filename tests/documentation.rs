@@ -170,8 +170,11 @@ fn is_listening(pid: u32) -> bool {
     // Until it has a namespace of its own, this is the machine's.
     let namespace = |path: &str| std::fs::read_link(path).ok();
     let own = namespace(&format!("/proc/{pid}/ns/net"));
-    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
-    let listens = table.lines().any(|line| line.split_whitespace().nth(3) == Some("0A"));
+    let table = |name| std::fs::read_to_string(format!("/proc/{pid}/net/{name}"));
+    let listens = ["tcp", "tcp6"]
+        .into_iter()
+        .flat_map(table)
+        .any(|table| table.lines().any(|line| line.split_whitespace().nth(3) == Some("0A")));
     listens && own.is_some() && own != namespace("/proc/self/ns/net")
 }
 

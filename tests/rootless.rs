@@ -24,8 +24,21 @@ fn strict_refuses_with_the_list() {
     scene.shell_app("echo started", "port = 8080\n");
     let ran = scene.run(["run", "app.toml", "--strict"]).exited(77);
     assert_eq!(ran.out, "");
-    for what in MISSING.iter().chain(&["ports and destinations: "]) {
+    for what in MISSING.iter().chain(&["interfaces, and addresses of destinations: "]) {
         assert!(ran.err.contains(&format!("\n  {what}")), "{}", ran.err);
+    }
+}
+
+#[test]
+fn what_landlock_leaves_open_is_named() {
+    let scene = Scene::new(As::User);
+    for (keys, what) in [
+        ("port = 8080", "interfaces, and addresses of destinations: "),
+        ("access = { connect = [\"10.0.0.0/8:5432\"] }", "UDP, interfaces, and addresses of"),
+    ] {
+        scene.shell_app("true", &format!("{keys}\n"));
+        let ran = scene.run(["run", "app.toml"]).exited(0);
+        assert!(ran.err.contains(&format!("demo: not enforced: {what}")), "{}", ran.err);
     }
 }
 
@@ -75,7 +88,6 @@ fn nothing_that_a_manifest_says_is_left_aside_in_silence() {
         ("port = 8080\nroute = \"shop.example.com\"", "route"),
         ("port = 8080\nhealth = \"/up\"", "health"),
         ("policy = \"random\"", "policy"),
-        ("access = { connect = [\"10.0.0.0/8:5432\"] }", "ports and destinations"),
         ("logs = { keep = \"1G\" }", "logs.keep"),
         ("policies = { own = { run = \"./rank\" } }", "policies"),
     ] {

@@ -74,7 +74,9 @@ impl Destination {
         Destination { network, prefix, port }
     }
 
-    fn holds(&self, to: SocketAddr) -> bool {
+    /// Port 0 of UDP leads nowhere, and getaddrinfo(3) connects to it to learn which of a name's
+    /// addresses is nearest.
+    fn holds(&self, protocol: Protocol, to: SocketAddr) -> bool {
         let inside = match (self.network, to.ip()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
                 let shift = 32 - u32::from(self.prefix);
@@ -88,7 +90,8 @@ impl Destination {
             }
             _ => false,
         };
-        inside && self.port.is_none_or(|port| port == to.port())
+        let asks = protocol == Protocol::Udp && to.port() == 0;
+        inside && self.port.is_none_or(|port| asks || port == to.port())
     }
 }
 
@@ -120,7 +123,7 @@ impl Rules {
         }
         let reached = match &self.reach {
             Reach::Anywhere => true,
-            Reach::Only(destinations) => destinations.iter().any(|one| one.holds(to)),
+            Reach::Only(destinations) => destinations.iter().any(|one| one.holds(protocol, to)),
         };
         reached.then_some(to)
     }

@@ -82,7 +82,7 @@ fn the_json_form_holds_values_origins_and_steps() {
 #[test]
 fn strict_shows_the_plan_and_refuses_as_run_would() {
     let scene = Scene::new("plan-strict");
-    scene.write("app.toml", APP);
+    scene.write("app.toml", &format!("{APP}\n[limits]\nmemory = \"64M\"\n"));
     let run = scene.hostctl(&["plan", "app.toml", "--strict"]);
     assert_eq!(run.code, 77, "{run:#?}");
     assert!(run.out.contains("not enforced here"), "{run:#?}");

@@ -166,7 +166,12 @@ fn reach(code: &mut Assembler, family: Family, destinations: &[Destination], por
             _ => continue,
         }
         if let Some(number) = destination.port {
+            let (granted, named) = (code.label(), code.label());
+            code.if_not(R9, UDP, named);
+            code.if_is(port, 0, granted);
+            code.place(named);
             code.if_not(port, wire(number), next);
+            code.place(granted);
         }
         code.answer(PASS);
         code.place(next);

@@ -86,6 +86,7 @@ fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label)
             code.answer(PASS);
             code.place(sender);
             let (v6, end) = (code.label(), code.label());
+            code.set(R9, UDP);
             if_v6(code, v6);
             source_v4(code, drop);
             reach_v4(code, R2, R8, destinations);

@@ -135,7 +135,7 @@ proptest! {
         rules in rules(),
         protocol in protocols(),
         address in addresses(),
-        port in prop::sample::select(vec![53_u16, 80, 83, 443, 8080, 8083]),
+        port in prop::sample::select(vec![0_u16, 53, 80, 83, 443, 8080, 8083]),
     ) {
         let to = SocketAddr::new(address, port);
         let said = rules.connect(protocol, to);

@@ -80,7 +80,7 @@ pub(super) fn socket(held: Granted<'_>) -> Rule {
     };
     let datagram = match held.datagrams {
         true => Rule::one_of(2, ANY_BIT, datagrams, ALLOW, EPROTONOSUPPORT),
-        false => EPERM,
+        false => EPROTONOSUPPORT,
     };
     let protocol = |allowed: &[u32]| Rule::one_of(2, ANY_BIT, allowed, ALLOW, EPROTONOSUPPORT);
     let internet = Rule::Switch {
