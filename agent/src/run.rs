@@ -16,10 +16,11 @@ use host_sys::file::{self, Kind};
 
 use crate::data::{self, DataError};
 use crate::lease::claims::Claims;
-use crate::lease::ledger::Choice;
+use crate::lease::ledger::{Choice, Placement};
 use crate::lease::{Held, LeaseError};
 use crate::logs::{Capture, LogFiles, OpenError};
 use crate::network::boundary::{Boundary, BoundaryError};
+use crate::network::pool::Pool;
 use crate::plan::{HostFacts, Plan};
 use crate::sandbox::message::Failure;
 use crate::sandbox::step::Step;
@@ -78,8 +79,8 @@ pub struct Finished {
     pub losses: Vec<(PathBuf, u64)>,
 }
 
-/// Lease what a plan needs for itself; `offset` is what it was resolved with. The answer tells at
-/// which offset it was leased, which differs from the plan's only for [`Choice::Smallest`]: then the
+/// Lease what a plan needs for itself; `offset` is what it was resolved with. The answer tells
+/// where it was leased: at another offset ([`Choice::Smallest`]) or with an address of its own the
 /// plan must be made again.
 ///
 /// # Errors
@@ -87,11 +88,12 @@ pub struct Finished {
 pub fn acquire(
     plan: &Plan,
     facts: &HostFacts,
+    addresses: Pool,
     offset: u16,
     choice: Choice,
     clock: fn() -> Duration,
-) -> Result<(u16, Held), RunError> {
-    let claims = Claims::new(plan, &facts.directories, offset);
+) -> Result<(Placement, Held), RunError> {
+    let claims = Claims::new(plan, &facts.directories, offset, addresses);
     Held::acquire(&claims, choice, &facts.directories, clock).map_err(RunError::Lease)
 }
 

@@ -21,6 +21,9 @@ pub struct ResolvedManifest {
     pub instance: u32,
     /// Working directory.
     pub dir: String,
+    /// The address to listen on; absent in a plan that has not chosen it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The program and its arguments, variables expanded.
     pub run: Vec<String>,
     /// Leased ports, the main one first.

@@ -2,17 +2,15 @@
 //!
 //! Invariant: pure; the claims at an offset are those of the plan that is resolved with it.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use manifest_spec::manifest::{Network, Protocol};
 
 use super::holder::{Holder, Process};
 use super::key::Key;
-use crate::plan::{Directories, GrantKind, Plan};
-
-/// The interface whose addresses are known without asking.
-const LOOPBACK: &str = "lo";
+use crate::network::pool::Pool;
+use crate::network::rules::OwnAddress;
+use crate::plan::{Directories, GrantKind, Plan, PlannedAddress};
 
 /// The keys of an instance, as a function of the offset.
 #[derive(Debug, Clone)]
@@ -23,34 +21,35 @@ pub struct Claims {
     instance: u32,
     ports: Vec<Port>,
     data: Vec<PathBuf>,
+    addresses: Option<Pool>,
     directories: Directories,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Port {
     protocol: Protocol,
-    loopback: bool,
     number: u16,
 }
 
 impl Claims {
-    /// Of a plan that was resolved with this offset. Ports of a network of its own are nobody
-    /// else's anyway.
-    pub fn new(plan: &Plan, directories: &Directories, offset: u16) -> Claims {
+    /// Of a plan that was resolved with this offset; `addresses` is where one of its own comes from.
+    pub fn new(plan: &Plan, directories: &Directories, offset: u16, addresses: Pool) -> Claims {
         let app = plan.app.split('+').next().unwrap_or_default().to_owned();
-        let port = |port: &crate::plan::PlannedPort| Port {
-            protocol: port.protocol,
-            loopback: port.interface.as_deref() == Some(LOOPBACK),
-            number: port.port,
-        };
-        let on_host = plan.network == Network::Host;
+        // In an empty network only a socket that is handed over has the host's port.
+        let on_host = plan
+            .ports
+            .iter()
+            .filter(|port| plan.network != Network::None || port.activate)
+            .map(|port| Port { protocol: port.protocol, number: port.port });
+        let own = matches!(plan.address, PlannedAddress::Own(_));
         let managed = plan.grants.iter().filter(|grant| grant.kind == GrantKind::Managed);
         Claims {
             app,
             offset,
             service: plan.service.clone(),
             instance: plan.instance,
-            ports: plan.ports.iter().filter(|_| on_host).map(port).collect(),
+            ports: on_host.collect(),
+            addresses: own.then_some(addresses),
             data: managed.map(|grant| grant.source.clone()).collect(),
             directories: directories.clone(),
         }
@@ -61,28 +60,36 @@ impl Claims {
         self.offset
     }
 
+    /// Where an address of its own comes from, if it needs one.
+    pub fn addresses(&self) -> Option<Pool> {
+        self.addresses
+    }
+
     /// Who holds them at an offset.
     pub fn holder(&self, offset: u16, process: Process) -> Holder {
         let (service, instance) = (self.service.clone(), self.instance);
         Holder { app: self.moved(offset), service, instance, process }
     }
 
-    /// The keys at an offset, `None` past the last port. Without a port or a directory two copies
-    /// share nothing, so then the name is not claimed either.
-    pub fn keys(&self, offset: u16) -> Option<Vec<Key>> {
+    /// The keys at an offset and with this address, `None` past the last port. Without a port or a
+    /// directory two copies share nothing, so then the name is not claimed either.
+    pub fn keys(&self, offset: u16, own: Option<OwnAddress>) -> Option<Vec<Key>> {
         let mut keys = Vec::new();
         for port in &self.ports {
             let number = u32::from(port.number) + u32::from(offset);
             let number = number.checked_sub(u32::from(self.offset))?;
             let number = u16::try_from(number).ok()?;
             let protocol = port.protocol;
-            if port.loopback {
-                let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-                keys.extend(addresses.map(|address| Key::Port { protocol, address, number }));
-            } else {
-                keys.push(Key::port(protocol, number));
+            match own {
+                // A program binds all addresses, whichever interface the port is reachable through.
+                None => keys.push(Key::port(protocol, number)),
+                Some(own) => {
+                    let addresses = [own.v4.into(), own.v6.into()];
+                    keys.extend(addresses.map(|address| Key::Port { protocol, address, number }));
+                }
             }
         }
+        keys.extend(own.map(|own| Key::Address(own.v4.into())));
         let (from, to) = (self.directories.data(&self.moved(self.offset)), self.moved(offset));
         let to = self.directories.data(&to);
         keys.extend(self.data.iter().map(|path| Key::Data(rebased(path, &from, &to))));

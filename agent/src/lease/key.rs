@@ -25,6 +25,8 @@ pub enum Key {
         /// Port number.
         number: u16,
     },
+    /// An address on the loopback interface.
+    Address(IpAddr),
     /// The name of an instance, `hello+3.main.1`.
     Name(String),
     /// A directory with one writer.
@@ -116,6 +118,7 @@ impl fmt::Display for Key {
                     write!(f, "port:{}/{protocol}", SocketAddr::new(*address, *number))
                 }
             }
+            Key::Address(address) => write!(f, "address:{address}"),
             Key::Name(name) => write!(f, "name:{name}"),
             Key::Data(path) => write!(f, "data:{}", path.display()),
             Key::Lock(name) => write!(f, "lock:{name}"),
@@ -151,6 +154,7 @@ impl FromStr for Key {
         let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
         match kind {
             "port" => port(rest).ok_or_else(wrong),
+            "address" => rest.parse().map(Key::Address).map_err(|_| wrong()),
             "name" if !rest.is_empty() => Ok(Key::Name(rest.to_owned())),
             "data" if rest.starts_with('/') => Ok(Key::Data(rest.into())),
             "lock" => Key::lock(rest, 1),
@@ -194,6 +198,8 @@ mod tests {
         prop_oneof![
             port,
             name.prop_map(Key::Name),
+            prop::sample::select(vec!["10.99.0.1", "fd99::1"])
+                .prop_map(|address| Key::Address(address.parse().unwrap())),
             name.prop_map(|name| Key::Data(format!("/{name}").into())),
             (name, 1_u32..4).prop_map(|(name, max)| Key::lock(&name, max).unwrap()),
         ]

@@ -18,6 +18,8 @@ use super::probe::{Verdict, probe};
 use super::row::{self, Entry, Row};
 use super::schema;
 use super::table::{Event, State};
+use crate::network::pool::Pool;
+use crate::network::rules::OwnAddress;
 use crate::plan::Directories;
 
 /// Transitions that are remembered.
@@ -32,6 +34,15 @@ pub struct Lease {
     pub key: Key,
     /// Its number; whoever accepts writes of a holder can refuse those of an earlier one.
     pub fence: i64,
+}
+
+/// Where something was found to be free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// Port offset.
+    pub offset: u16,
+    /// The address of its own, if it was to have one.
+    pub address: Option<OwnAddress>,
 }
 
 /// Which offset is wanted.
@@ -95,7 +106,7 @@ impl Ledger {
     }
 
     /// Lease what an instance needs, all or nothing, at its own offset or at the smallest that is
-    /// free; the answer tells at which.
+    /// free; the answer tells where.
     ///
     /// # Errors
     /// As [`Ledger::acquire_all`]; the refusal then also tells the next free offset.
@@ -104,17 +115,22 @@ impl Ledger {
         claims: &Claims,
         choice: Choice,
         process: Process,
-    ) -> Result<(u16, Vec<Lease>), LeaseError> {
+    ) -> Result<(Placement, Vec<Lease>), LeaseError> {
         self.change(|change| {
             let own = claims.offset();
+            let address = match claims.addresses() {
+                Some(pool) => change.free_address(pool)?,
+                None => None,
+            };
             let mut first = Vec::new();
             let last = if choice == Choice::Smallest { u16::MAX } else { own };
             for offset in own..=last {
-                let Some(keys) = claims.keys(offset) else { break };
+                let Some(keys) = claims.keys(offset, address) else { break };
                 let conflicts = change.conflicts(&keys)?;
                 if conflicts.is_empty() {
                     let holder = claims.holder(offset, process);
-                    return Ok(Ok((offset, change.grant(&keys, &holder)?)));
+                    let placement = Placement { offset, address };
+                    return Ok(Ok((placement, change.grant(&keys, &holder)?)));
                 }
                 if offset == own {
                     first = conflicts;
@@ -123,7 +139,7 @@ impl Ledger {
             let mut next_offset = None;
             if choice == Choice::Planned {
                 for offset in own.saturating_add(1)..=own.saturating_add(HINTED) {
-                    let Some(keys) = claims.keys(offset) else { break };
+                    let Some(keys) = claims.keys(offset, address) else { break };
                     if change.conflicts(&keys)?.is_empty() {
                         next_offset = Some(offset);
                         break;
@@ -241,6 +257,20 @@ struct Change<'a> {
 impl Change<'_> {
     fn room(&self, key: &Key) -> rusqlite::Result<Vec<Row>> {
         row::room(&self.tx, &key.room())
+    }
+
+    /// The first address that nobody holds; when all are held, the first, which then is in the way.
+    fn free_address(&mut self, pool: Pool) -> rusqlite::Result<Option<OwnAddress>> {
+        for own in pool.all() {
+            let mut held = false;
+            for row in self.room(&Key::Address(own.v4.into()))? {
+                held |= self.reap(row)?.is_some();
+            }
+            if !held {
+                return Ok(Some(own));
+            }
+        }
+        Ok(pool.nth(1))
     }
 
     /// Everything that stands in the way of these keys, after the dead are cleared away.

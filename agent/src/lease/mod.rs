@@ -39,7 +39,7 @@ use claims::Claims;
 use conflict::Refusal;
 use holder::{Holder, Process};
 use key::Key;
-use ledger::{Choice, Lease, Ledger};
+use ledger::{Choice, Lease, Ledger, Placement};
 
 /// How often a start asks again while the kernel ends the sandbox of a hostctl that was killed.
 const ENDINGS: usize = 5;
@@ -110,7 +110,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Lease what an instance needs; the offset it was leased at comes with it. What needs nothing
+    /// Lease what an instance needs; where it was leased comes with it. What needs nothing
     /// opens nothing.
     ///
     /// # Errors
@@ -120,10 +120,12 @@ impl Held {
         choice: Choice,
         directories: &Directories,
         clock: fn() -> Duration,
-    ) -> Result<(u16, Held), LeaseError> {
+    ) -> Result<(Placement, Held), LeaseError> {
         let held = |leases| Held { leases, directories: directories.clone(), clock };
-        if claims.keys(claims.offset()).is_some_and(|keys| keys.is_empty()) {
-            return Ok((claims.offset(), held(Vec::new())));
+        let placement = Placement { offset: claims.offset(), address: None };
+        let nothing = |keys: Vec<Key>| keys.is_empty();
+        if claims.addresses().is_none() && claims.keys(claims.offset(), None).is_some_and(nothing) {
+            return Ok((placement, held(Vec::new())));
         }
         let mut ledger = open(directories, clock)?;
         let process = own()?;
@@ -132,11 +134,11 @@ impl Held {
                 Err(LeaseError::Refused(refusal)) if refusal.is_ending() => {
                     wait::for_change(&refusal).map_err(|_| LeaseError::Refused(refusal))?;
                 }
-                result => return result.map(|(offset, leases)| (offset, held(leases))),
+                result => return result.map(|(placement, leases)| (placement, held(leases))),
             }
         }
-        let (offset, leases) = ledger.acquire_claims(claims, choice, process)?;
-        Ok((offset, held(leases)))
+        let (placement, leases) = ledger.acquire_claims(claims, choice, process)?;
+        Ok((placement, held(leases)))
     }
 
     /// Lease a lock for the command that is about to run.

@@ -12,5 +12,6 @@ pub mod enforcement;
 pub mod hosts;
 pub mod meaning;
 pub mod names;
+pub mod pool;
 pub mod program;
 pub mod rules;

@@ -10,7 +10,7 @@ use manifest_spec::wire::{
 };
 use serde_json::{Value, json};
 
-use super::{Grant, GrantKind, Identity, Plan};
+use super::{Grant, GrantKind, Identity, Plan, PlannedAddress};
 use crate::sandbox::step::Step;
 
 /// One line of a plan: what, its value, and the manifest key behind it.
@@ -37,6 +37,15 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
     add("network", network(plan.network).into(), "access.network");
     if let Some(interfaces) = &plan.interfaces {
         add("interfaces", list(interfaces), "access.interfaces");
+    }
+    match plan.address {
+        PlannedAddress::Host => {}
+        PlannedAddress::Own(None) => {
+            add("address", "one of its own, chosen at the start".into(), "access.address");
+        }
+        PlannedAddress::Own(Some(own)) => {
+            add("address", format!("{} {}", own.v4, own.v6), "access.address");
+        }
     }
     if !plan.connect.is_empty() {
         add("connect", list(&destinations(plan)), "access.connect");
@@ -66,7 +75,18 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
     rows.extend(plan.ports.iter().map(|port| {
         let label = port.name.as_ref().map_or("port".into(), |name| format!("port {name}"));
         let on = port.interface.as_ref().map(|i| format!(" on {i}")).unwrap_or_default();
-        row(&label, format!("{}/{}{on}", port.port, protocol(port.protocol)), &port.key)
+        row(
+            &label,
+            {
+                let moved = match port.inside == port.port {
+                    true => String::new(),
+                    false => format!(", bound as {}", port.inside),
+                };
+                let passed = if port.activate { ", handed over as a socket" } else { "" };
+                format!("{}/{}{on}{moved}{passed}", port.port, protocol(port.protocol))
+            },
+            &port.key,
+        )
     }));
     rows.extend(plan.needs.iter().map(|need| {
         let port = need.port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -122,6 +142,7 @@ fn resolved(plan: &Plan) -> ResolvedManifest {
         service: plan.service.clone(),
         instance: plan.instance,
         dir: plan.dir.display().to_string(),
+        host: plan.listens_on().map(|host| host.to_string()),
         run: plan.run.clone(),
         ports: plan
             .ports

@@ -51,6 +51,9 @@ pub fn try_bind(transport: Transport, address: IpAddr, port: u16, reuse: bool) -
     };
     let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&socket, sockopt::ReuseAddr, &reuse)?;
+    // An address that the host will have only later can be in the way of a wildcard already.
+    // (Set at the level of IPv4 it holds for IPv6 as well.)
+    setsockopt(&socket, sockopt::IpFreebind, &true)?;
     if address.is_ipv6() {
         // [::] then stands for IPv4 too, whatever net.ipv6.bindv6only says (ipv6(7)).
         setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use agent::network::rules::OwnAddress;
 use agent::plan::{HostFacts, Plan, Settings, facts, resolve};
 use agent::source::{self, Loaded, Overrides};
 use agent::uids;
+use manifest_spec::policy::HostPolicy;
 use manifest_spec::quantity::Span;
 use manifest_spec::{Diagnostics, Document};
 
@@ -32,6 +34,7 @@ pub struct Planned {
     pub loaded: Loaded,
     pub plan: Plan,
     pub facts: HostFacts,
+    pub policy: HostPolicy,
 }
 
 /// The manifest file the arguments name.
@@ -91,11 +94,13 @@ pub fn load(
     Ok(source::load(&text.name, &text.text, drop_in, &overrides)?)
 }
 
-/// The plan for the arguments on this host. Writes nothing.
+/// The plan for the arguments on this host; `address` is the one it holds for itself. Writes
+/// nothing.
 pub fn plan(
     text: &Text,
     manifest: &ManifestArguments,
     host: &HostArguments,
+    address: Option<OwnAddress>,
 ) -> Result<Planned, Error> {
     let facts = HostFacts::probe()?;
     let loaded = load(text, manifest, |app| facts.directories.drop_in(app))?;
@@ -109,13 +114,13 @@ pub fn plan(
         folder: text.folder.clone(),
         service: host.service.clone(),
         uid,
-        address: None,
+        address,
         term: facts::variable("TERM").filter(|_| is_terminal()),
         grace: grace(&host.grace)?,
     };
     let plan = resolve(&loaded.manifest, &facts, &policy, &settings)
         .map_err(|errors| Error::Plan(placed(errors, &loaded.document)))?;
-    Ok(Planned { loaded, plan, facts })
+    Ok(Planned { loaded, plan, facts, policy })
 }
 
 /// Diagnostics of the resolver with the places of their keys.

@@ -17,7 +17,8 @@ use crate::ui::Ui;
 
 pub fn plan(arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let text = load::text(&arguments.manifest, &arguments.flags)?;
-    let Planned { loaded, plan, facts } = load::plan(&text, &arguments.manifest, &arguments.host)?;
+    let Planned { loaded, plan, facts, .. } =
+        load::plan(&text, &arguments.manifest, &arguments.host, None)?;
     let steps = sandbox::build(&plan, &facts);
     let advice = advice::advise(&plan);
     if arguments.json {

@@ -5,8 +5,9 @@ pub mod flags;
 use std::process::ExitCode;
 
 use agent::lease::Held;
-use agent::lease::ledger::Choice;
+use agent::lease::ledger::{Choice, Placement};
 use agent::network::boundary::BoundaryError;
+use agent::network::pool::Pool;
 use agent::plan::{Identity, Plan, facts};
 use agent::run::{Finished, RunError};
 use agent::sandbox::seccomp;
@@ -40,7 +41,7 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if choice == Choice::Smallest {
         arguments.manifest.port_offset = None;
     }
-    let planned = load::plan(&text, &arguments.manifest, &arguments.host)?;
+    let planned = load::plan(&text, &arguments.manifest, &arguments.host, None)?;
     let broken: Vec<_> = planned.plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
     if arguments.host.strict && !broken.is_empty() {
         return Err(Error::Strict(broken));
@@ -50,7 +51,7 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         ui.say(&format!("wrote {}", path.display()));
     }
     let (planned, held) = acquire(planned, choice, &text, &mut arguments)?;
-    let Planned { loaded, mut plan, facts } = planned;
+    let Planned { loaded, mut plan, facts, .. } = planned;
     if plan.identity == (Identity::Own { uid: None }) {
         plan.identity = Identity::Own { uid: Some(claim(&plan, &facts)?) };
     }
@@ -81,13 +82,16 @@ fn acquire(
     arguments: &mut RunArguments,
 ) -> Result<(Planned, Held), Error> {
     let offset = planned.loaded.manifest.port_offset;
-    let (found, held) = agent::run::acquire(&planned.plan, &planned.facts, offset, choice, now)
-        .map_err(|error| Error::Run(error, None))?;
-    if found == offset {
+    let pool = Pool(planned.policy.addresses);
+    let (found, held) =
+        agent::run::acquire(&planned.plan, &planned.facts, pool, offset, choice, now)
+            .map_err(|error| Error::Run(error, None))?;
+    if found == (Placement { offset, address: None }) {
         return Ok((planned, held));
     }
-    arguments.manifest.port_offset = Some(PortOffset::By(found));
-    Ok((load::plan(text, &arguments.manifest, &arguments.host)?, held))
+    arguments.manifest.port_offset = Some(PortOffset::By(found.offset));
+    let planned = load::plan(text, &arguments.manifest, &arguments.host, found.address)?;
+    Ok((planned, held))
 }
 
 fn claim(plan: &Plan, facts: &agent::plan::HostFacts) -> Result<u32, Error> {
