@@ -7,12 +7,13 @@
 //! Invariant: whatever stage fails, what the earlier ones did is undone before the error is told,
 //! and a run that ended leaves nothing but the data and the logs of the app. Never prints.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use host_sys::Errno;
 use host_sys::file::{self, Kind};
+use host_sys::{Errno, socket};
+use manifest_spec::policy::HostPolicy;
 
 use crate::data::{self, DataError};
 use crate::lease::claims::Claims;
@@ -20,11 +21,10 @@ use crate::lease::ledger::{Choice, Placement};
 use crate::lease::{Held, LeaseError};
 use crate::logs::{Capture, LogFiles, OpenError};
 use crate::network::boundary::{Boundary, BoundaryError};
-use crate::network::pool::Pool;
 use crate::plan::{HostFacts, Plan};
 use crate::sandbox::message::Failure;
 use crate::sandbox::step::Step;
-use crate::sandbox::{self, StandardStreams};
+use crate::sandbox::{self, StandardStreams, Surroundings};
 use crate::supervise::{Notice, Options, Outcome, Supervisor, WatchError};
 
 /// Why a run did not come to an end of its own.
@@ -35,6 +35,8 @@ pub enum RunError {
     /// A standard stream is a directory, through which a program could leave the sandbox
     /// (CVE-2024-21626): its number.
     StreamIsDirectory(i32),
+    /// A standard stream is an internet socket, which would stay under its maker's rules: its number.
+    StreamIsInternet(i32),
     /// What the app needs for itself is not to be had.
     Lease(LeaseError),
     /// A managed directory is not there.
@@ -88,16 +90,17 @@ pub struct Finished {
 pub fn acquire(
     plan: &Plan,
     facts: &HostFacts,
-    addresses: Pool,
+    policy: &HostPolicy,
     offset: u16,
     choice: Choice,
     clock: fn() -> Duration,
 ) -> Result<(Placement, Held), RunError> {
-    let claims = Claims::new(plan, &facts.directories, offset, addresses);
+    let claims = Claims::new(plan, &facts.directories, offset, policy);
     Held::acquire(&claims, choice, &facts.directories, clock).map_err(RunError::Lease)
 }
 
 /// Run one planned instance in the foreground, to its end. What it holds is given back then.
+/// `sockets` are those that the plan was resolved with.
 ///
 /// # Errors
 /// When it could not be started, or its end is unknown.
@@ -105,6 +108,7 @@ pub fn run(
     plan: &Plan,
     held: Held,
     facts: &HostFacts,
+    sockets: &[OwnedFd],
     interactive: bool,
     clock: fn() -> Duration,
     notify: &mut dyn FnMut(Notice),
@@ -113,7 +117,7 @@ pub fn run(
         return Err(RunError::OldKernel(facts.kernel));
     }
     let standard = file::standard();
-    refuse_directories(standard)?;
+    refuse_streams(standard)?;
 
     let data = data::prepare(plan, &facts.directories).map_err(RunError::Data)?;
     let mut steps = sandbox::build(plan, facts);
@@ -131,11 +135,16 @@ pub fn run(
     };
     let options =
         Options { grace: plan.grace, interactive, standard: StandardStreams::of(streams) };
-    let sandbox =
-        sandbox::spawn(&steps, options.standard, streams, boundary.cgroup()).map_err(|errno| {
-            let name = steps.first().map(ToString::to_string).unwrap_or_default();
-            RunError::Spawn(name, errno)
-        })?;
+    let around = Surroundings {
+        standard: options.standard,
+        streams,
+        cgroup: boundary.cgroup(),
+        given: sockets,
+    };
+    let sandbox = sandbox::spawn(&steps, around).map_err(|errno| {
+        let name = steps.first().map(ToString::to_string).unwrap_or_default();
+        RunError::Spawn(name, errno)
+    })?;
     // Should this fail, a kill of hostctl only shows the leases as free a moment before the kernel
     // has ended the sandbox.
     let _ = held.guard(sandbox.init.pid);
@@ -149,8 +158,11 @@ pub fn run(
     Ok(Finished { outcome, losses })
 }
 
-fn refuse_directories(standard: [BorrowedFd<'_>; 3]) -> Result<(), RunError> {
+fn refuse_streams(standard: [BorrowedFd<'_>; 3]) -> Result<(), RunError> {
     for (number, fd) in (0..).zip(standard) {
+        if socket::is_internet(fd) {
+            return Err(RunError::StreamIsInternet(number));
+        }
         if file::status(fd).is_ok_and(|status| status.kind == Kind::Directory) {
             return Err(RunError::StreamIsDirectory(number));
         }
@@ -181,6 +193,7 @@ fn explain(error: WatchError, steps: &[Step]) -> RunError {
             let step = steps.get(usize::from(failure.step));
             let key = match step {
                 Some(Step::Bind(bind)) => bind.key.clone(),
+                Some(Step::Listen(listen)) => listen.key.clone(),
                 Some(Step::Start(_)) => "run".to_owned(),
                 _ => String::new(),
             };

@@ -5,12 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use manifest_spec::manifest::{Network, Protocol};
+use manifest_spec::policy::{HostPolicy, PortRange};
 
 use super::holder::{Holder, Process};
 use super::key::Key;
 use crate::network::pool::Pool;
 use crate::network::rules::OwnAddress;
-use crate::plan::{Directories, GrantKind, Plan, PlannedAddress};
+use crate::plan::{Directories, GrantKind, Maker, Plan, PlannedAddress};
 
 /// The keys of an instance, as a function of the offset.
 #[derive(Debug, Clone)]
@@ -22,6 +23,7 @@ pub struct Claims {
     ports: Vec<Port>,
     data: Vec<PathBuf>,
     addresses: Option<Pool>,
+    range: PortRange,
     directories: Directories,
 }
 
@@ -29,18 +31,24 @@ pub struct Claims {
 struct Port {
     protocol: Protocol,
     number: u16,
+    /// Whether the holder has a socket on it already.
+    ours: bool,
 }
 
 impl Claims {
-    /// Of a plan that was resolved with this offset; `addresses` is where one of its own comes from.
-    pub fn new(plan: &Plan, directories: &Directories, offset: u16, addresses: Pool) -> Claims {
+    /// Of a plan that was resolved with this offset and policy.
+    pub fn new(plan: &Plan, directories: &Directories, offset: u16, policy: &HostPolicy) -> Claims {
         let app = plan.app.split('+').next().unwrap_or_default().to_owned();
         // In an empty network only a socket that is handed over has the host's port.
         let on_host = plan
             .ports
             .iter()
-            .filter(|port| plan.network != Network::None || port.activate)
-            .map(|port| Port { protocol: port.protocol, number: port.port });
+            .filter(|port| plan.network != Network::None || port.maker != Maker::Program)
+            .map(|port| Port {
+                protocol: port.protocol,
+                number: port.port,
+                ours: matches!(port.maker, Maker::Caller(_)),
+            });
         let own = matches!(plan.address, PlannedAddress::Own(_));
         let managed = plan.grants.iter().filter(|grant| grant.kind == GrantKind::Managed);
         Claims {
@@ -49,7 +57,8 @@ impl Claims {
             service: plan.service.clone(),
             instance: plan.instance,
             ports: on_host.collect(),
-            addresses: own.then_some(addresses),
+            addresses: own.then_some(Pool(policy.addresses)),
+            range: policy.ports,
             data: managed.map(|grant| grant.source.clone()).collect(),
             directories: directories.clone(),
         }
@@ -58,6 +67,11 @@ impl Claims {
     /// The offset of the plan.
     pub fn offset(&self) -> u16 {
         self.offset
+    }
+
+    /// Where ports of instances come from on this host.
+    pub fn range(&self) -> PortRange {
+        self.range
     }
 
     /// Where an address of its own comes from, if it needs one.
@@ -98,6 +112,13 @@ impl Claims {
             keys.push(Key::Name(format!("{app}.{}.{}", self.service, self.instance)));
         }
         Some(keys)
+    }
+
+    /// Whether the one who claims has a socket on this port already, so that trying it out would
+    /// show it in use.
+    pub fn has_socket(&self, key: &Key) -> bool {
+        let Key::Port { protocol, number, .. } = key else { return false };
+        self.ports.iter().any(|one| one.ours && (one.protocol, one.number) == (*protocol, *number))
     }
 
     fn moved(&self, offset: u16) -> String {

@@ -57,8 +57,8 @@ pub enum Choice {
 /// The leases of this host, or of this user.
 #[derive(Debug)]
 pub struct Ledger {
-    db: Connection,
-    path: PathBuf,
+    pub(super) db: Connection,
+    pub(super) path: PathBuf,
     clock: fn() -> Duration,
 }
 
@@ -96,7 +96,7 @@ impl Ledger {
     /// [`LeaseError::Refused`] with everything in the way; else when the ledger can't be used.
     pub fn acquire_all(&mut self, keys: &[Key], holder: &Holder) -> Result<Vec<Lease>, LeaseError> {
         self.change(|change| {
-            let conflicts = change.conflicts(keys)?;
+            let conflicts = change.conflicts(keys, &|_| false)?;
             if conflicts.is_empty() {
                 return change.grant(keys, holder).map(Ok);
             }
@@ -118,6 +118,7 @@ impl Ledger {
     ) -> Result<(Placement, Vec<Lease>), LeaseError> {
         self.change(|change| {
             let own = claims.offset();
+            let ours = |key: &Key| claims.has_socket(key);
             let address = match claims.addresses() {
                 Some(pool) => change.free_address(pool)?,
                 None => None,
@@ -126,7 +127,7 @@ impl Ledger {
             let last = if choice == Choice::Smallest { u16::MAX } else { own };
             for offset in own..=last {
                 let Some(keys) = claims.keys(offset, address) else { break };
-                let conflicts = change.conflicts(&keys)?;
+                let conflicts = change.conflicts(&keys, &ours)?;
                 if conflicts.is_empty() {
                     let holder = claims.holder(offset, process);
                     let placement = Placement { offset, address };
@@ -140,7 +141,7 @@ impl Ledger {
             if choice == Choice::Planned {
                 for offset in own.saturating_add(1)..=own.saturating_add(HINTED) {
                     let Some(keys) = claims.keys(offset, address) else { break };
-                    if change.conflicts(&keys)?.is_empty() {
+                    if change.conflicts(&keys, &ours)?.is_empty() {
                         next_offset = Some(offset);
                         break;
                     }
@@ -273,19 +274,29 @@ impl Change<'_> {
         Ok(pool.nth(1))
     }
 
-    /// Everything that stands in the way of these keys, after the dead are cleared away.
-    fn conflicts(&mut self, keys: &[Key]) -> rusqlite::Result<Vec<Conflict>> {
+    /// Everything that stands in the way of these keys, after the dead are cleared away. A port that
+    /// the asker has a socket on (`ours`) is not tried out: that socket proves that nobody else has.
+    fn conflicts(
+        &mut self,
+        keys: &[Key],
+        ours: &dyn Fn(&Key) -> bool,
+    ) -> rusqlite::Result<Vec<Conflict>> {
         let mut conflicts = Vec::new();
         for key in keys {
             let mut held = Vec::new();
             for row in self.room(key)? {
                 held.extend(self.reap(row)?);
             }
+            if ours(key) {
+                held = self.proved(held)?;
+            }
             let blocking = key.in_the_way(&held, |row| &row.key);
             if !blocking.is_empty() {
                 let occupants = blocking.into_iter().map(|row| self.occupant(row)).collect();
                 conflicts.push(Conflict::Held(key.clone(), occupants));
-            } else if let Verdict::Taken(owner) = probe(key) {
+            } else if !ours(key)
+                && let Verdict::Taken(owner) = probe(key)
+            {
                 conflicts.push(self.foreign(key, owner)?);
             }
         }
@@ -335,6 +346,15 @@ impl Change<'_> {
             Verdict::Free => self.step(row, Event::ProvedFree, "found unused"),
             Verdict::Taken(_) => self.step(row, Event::ProvedTaken, "found in use"),
         }
+    }
+
+    /// Out of quarantine, because the asker has the port.
+    fn proved(&mut self, rows: Vec<Row>) -> rusqlite::Result<Vec<Row>> {
+        let mut left = Vec::new();
+        for row in rows {
+            left.extend(self.step(row, Event::ProvedFree, "its next holder has its socket")?);
+        }
+        Ok(left)
     }
 
     fn grant(&mut self, keys: &[Key], holder: &Holder) -> rusqlite::Result<Vec<Lease>> {

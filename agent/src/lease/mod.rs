@@ -12,6 +12,7 @@
 //! | [`holder`] | who holds, and whether it lives |
 //! | [`probe`] | whether a port is in use, and by whom |
 //! | [`ledger`] | the transactions |
+//! | [`reserved`] | keeping leased ports out of the ephemeral range |
 //! | [`row`] | what the ledger's tables hold |
 //! | [`conflict`] | refusals in words |
 //! | [`wait`] | sleeping until it is worth to ask again |
@@ -22,6 +23,7 @@ pub mod holder;
 pub mod key;
 pub mod ledger;
 pub mod probe;
+mod reserved;
 pub mod row;
 mod schema;
 pub mod table;
@@ -35,6 +37,8 @@ use rusqlite::ErrorCode;
 
 use crate::plan::Directories;
 use crate::store::StoreError;
+use manifest_spec::policy::PortRange;
+
 use claims::Claims;
 use conflict::Refusal;
 use holder::{Holder, Process};
@@ -106,6 +110,7 @@ impl std::error::Error for LeaseError {}
 pub struct Held {
     leases: Vec<Lease>,
     directories: Directories,
+    range: PortRange,
     clock: fn() -> Duration,
 }
 
@@ -121,24 +126,18 @@ impl Held {
         directories: &Directories,
         clock: fn() -> Duration,
     ) -> Result<(Placement, Held), LeaseError> {
-        let held = |leases| Held { leases, directories: directories.clone(), clock };
+        let range = claims.range();
+        let held = |leases| Held { leases, directories: directories.clone(), range, clock };
         let placement = Placement { offset: claims.offset(), address: None };
         let nothing = |keys: Vec<Key>| keys.is_empty();
         if claims.addresses().is_none() && claims.keys(claims.offset(), None).is_some_and(nothing) {
             return Ok((placement, held(Vec::new())));
         }
         let mut ledger = open(directories, clock)?;
-        let process = own()?;
-        for _ in 0..ENDINGS {
-            match ledger.acquire_claims(claims, choice, process) {
-                Err(LeaseError::Refused(refusal)) if refusal.is_ending() => {
-                    wait::for_change(&refusal).map_err(|_| LeaseError::Refused(refusal))?;
-                }
-                result => return result.map(|(placement, leases)| (placement, held(leases))),
-            }
-        }
-        let (placement, leases) = ledger.acquire_claims(claims, choice, process)?;
-        Ok((placement, held(leases)))
+        let (placement, leases) = attempt(&mut ledger, claims, choice)?;
+        let held = held(leases);
+        ledger.reserve(held.leases(), range)?;
+        Ok((placement, held))
     }
 
     /// Lease a lock for the command that is about to run.
@@ -154,7 +153,8 @@ impl Held {
         let (app, service) = (command.to_owned(), String::new());
         let holder = Holder { app, service, instance: 0, process: own()? };
         let leases = open(directories, clock)?.acquire_all(std::slice::from_ref(key), &holder)?;
-        Ok(Held { leases, directories: directories.clone(), clock })
+        let range = PortRange::default();
+        Ok(Held { leases, directories: directories.clone(), range, clock })
     }
 
     /// What is held.
@@ -177,12 +177,32 @@ impl Held {
     }
 }
 
+/// Ask, and again while what is in the way is ending by itself.
+fn attempt(
+    ledger: &mut Ledger,
+    claims: &Claims,
+    choice: Choice,
+) -> Result<(Placement, Vec<Lease>), LeaseError> {
+    let process = own()?;
+    for _ in 0..ENDINGS {
+        match ledger.acquire_claims(claims, choice, process) {
+            Err(LeaseError::Refused(refusal)) if refusal.is_ending() => {
+                wait::for_change(&refusal).map_err(|_| LeaseError::Refused(refusal))?;
+            }
+            result => return result,
+        }
+    }
+    ledger.acquire_claims(claims, choice, process)
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         if !self.leases.is_empty() {
             // If this fails the leases end with this process, and the next to ask finds that out.
-            let _ = open(&self.directories, self.clock)
-                .and_then(|mut ledger| ledger.release(&self.leases));
+            let _ = open(&self.directories, self.clock).and_then(|mut ledger| {
+                ledger.release(&self.leases)?;
+                ledger.reserve(&[], self.range)
+            });
         }
     }
 }

@@ -8,7 +8,10 @@ use manifest_spec::command::Word;
 use manifest_spec::manifest::Service;
 
 use super::resolve::{PATH, RESOLVED_MANIFEST};
-use super::{Plan, Settings};
+use super::{Maker, Plan, Settings};
+
+/// Name of the main port's socket in `$LISTEN_FDNAMES`.
+const MAIN_SOCKET: &str = "main";
 
 /// Fill in the environment and the expanded command line.
 pub(super) fn fill(
@@ -34,6 +37,14 @@ pub(super) fn fill(
     for port in &plan.ports {
         let name = port.name.as_ref().map_or("PORT".to_owned(), |name| variable("PORT", name));
         env.push((name, port.inside.to_string()));
+    }
+    let passed: Vec<_> = plan.ports.iter().filter(|port| port.maker != Maker::Program).collect();
+    if !passed.is_empty() {
+        // sd_listen_fds(3); LISTEN_PID is known when the program starts.
+        let names: Vec<_> =
+            passed.iter().map(|port| port.name.as_deref().unwrap_or(MAIN_SOCKET)).collect();
+        env.push(("LISTEN_FDS".into(), passed.len().to_string()));
+        env.push(("LISTEN_FDNAMES".into(), names.join(":")));
     }
     for need in &plan.needs {
         let base = upper(&need.name);

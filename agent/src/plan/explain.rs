@@ -10,7 +10,7 @@ use manifest_spec::wire::{
 };
 use serde_json::{Value, json};
 
-use super::{Grant, GrantKind, Identity, Plan, PlannedAddress};
+use super::{Grant, GrantKind, Identity, Maker, Plan, PlannedAddress};
 use crate::sandbox::step::Step;
 
 /// One line of a plan: what, its value, and the manifest key behind it.
@@ -82,7 +82,11 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                     true => String::new(),
                     false => format!(", bound as {}", port.inside),
                 };
-                let passed = if port.activate { ", handed over as a socket" } else { "" };
+                let passed = match port.maker {
+                    Maker::Program => "",
+                    Maker::Hostctl => ", handed over as a socket",
+                    Maker::Caller(_) => ", handed over as the caller's socket",
+                };
                 format!("{}/{}{on}{moved}{passed}", port.port, protocol(port.protocol))
             },
             &port.key,
@@ -151,7 +155,7 @@ fn resolved(plan: &Plan) -> ResolvedManifest {
                 name: port.name.clone(),
                 port: port.inside,
                 host_port: (port.port != port.inside).then_some(port.port),
-                activate: port.activate,
+                activate: port.maker != Maker::Program,
                 protocol: protocol(port.protocol).into(),
                 interface: port.interface.clone(),
             })

@@ -146,6 +146,17 @@ pub enum Wall {
     Open,
 }
 
+/// Who makes the socket of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    /// The program.
+    Program,
+    /// hostctl, who hands it over.
+    Hostctl,
+    /// Whoever started hostctl and gave it this socket, by its place, to hand over.
+    Caller(usize),
+}
+
 /// A port with its offset applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedPort {
@@ -159,8 +170,8 @@ pub struct PlannedPort {
     pub protocol: Protocol,
     /// The only interface it may be reached through.
     pub interface: Option<String>,
-    /// Whether the program gets it as a bound socket.
-    pub activate: bool,
+    /// Who makes its socket.
+    pub maker: Maker,
     /// Key in the manifest.
     pub key: String,
 }

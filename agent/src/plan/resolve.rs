@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use manifest_spec::manifest::{
-    Address, Base, Destination, Manifest, Network, Port, Service, SinkTarget,
+    Address, Base, Destination, Manifest, Network, Port, Protocol, Service, SinkTarget,
 };
 use manifest_spec::names::ServiceName;
 use manifest_spec::policy::HostPolicy;
@@ -17,7 +17,7 @@ use super::environment::fill;
 use super::grants::Context;
 use super::permit::{identify, limits, permit};
 use super::unenforced::{port_key, unenforced, unsupported};
-use super::{Grant, HostFacts, Identity, Need, Plan, PlannedAddress, PlannedPort, Wall};
+use super::{Grant, HostFacts, Identity, Maker, Need, Plan, PlannedAddress, PlannedPort, Wall};
 use crate::network::rules::OwnAddress;
 
 /// Search path inside every sandbox.
@@ -43,6 +43,8 @@ pub struct Settings {
     pub uid: Option<u32>,
     /// The address of its own that this instance holds, if it has one already.
     pub address: Option<OwnAddress>,
+    /// Sockets that hostctl was given by its own caller, to hand over.
+    pub sockets: Vec<(Protocol, u16)>,
     /// `$TERM`, when the program gets a terminal.
     pub term: Option<String>,
     /// Time between the request to stop and the end by force.
@@ -98,7 +100,7 @@ pub fn resolve(
         ports: service
             .ports
             .iter()
-            .map(|port| planned(port, &prefix, manifest.port_offset))
+            .map(|port| planned(port, &prefix, manifest.port_offset, &settings.sockets))
             .collect(),
         base: service.access.base.unwrap_or(Base::System),
         grants,
@@ -111,7 +113,7 @@ pub fn resolve(
             Some(Address::Own) => PlannedAddress::Own(settings.address),
             _ => PlannedAddress::Host,
         },
-        wall: wall(network, identity, facts),
+        wall: wall(network, service, identity, facts),
         needs: needs(manifest, service),
         capabilities: service.access.capabilities.clone().unwrap_or_default(),
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
@@ -229,9 +231,11 @@ fn unmovable(plan: &Plan) -> Vec<Diagnostic> {
 }
 
 /// What can hold the program to its ports and destinations here.
-fn wall(network: Network, identity: Identity, facts: &HostFacts) -> Wall {
+fn wall(network: Network, service: &Service, identity: Identity, facts: &HostFacts) -> Wall {
+    // A socket that is handed over is the host's, whatever network its holder is in.
+    let handed_over = service.ports.iter().any(|port| port.activate);
     match network {
-        Network::None => Wall::Empty,
+        Network::None if !handed_over => Wall::Empty,
         _ if facts.cgroup_programs && facts.cgroup.is_some() && !identity.is_rootless() => {
             Wall::Cgroup
         }
@@ -241,7 +245,7 @@ fn wall(network: Network, identity: Identity, facts: &HostFacts) -> Wall {
 }
 
 /// A fixed port stays what the program knows; the offset moves what the host sees of it.
-fn planned(port: &Port, prefix: &str, offset: u16) -> PlannedPort {
+fn planned(port: &Port, prefix: &str, offset: u16, sockets: &[(Protocol, u16)]) -> PlannedPort {
     let name = port.name.as_ref().map(ToString::to_string);
     PlannedPort {
         key: port_key(prefix, name.as_deref()),
@@ -250,7 +254,11 @@ fn planned(port: &Port, prefix: &str, offset: u16) -> PlannedPort {
         port: port.port,
         protocol: port.protocol,
         interface: port.interface.clone(),
-        activate: port.activate,
+        maker: match sockets.iter().position(|own| *own == (port.protocol, port.port)) {
+            _ if !port.activate => Maker::Program,
+            Some(place) => Maker::Caller(place),
+            None => Maker::Hostctl,
+        },
     }
 }
 

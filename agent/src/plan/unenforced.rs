@@ -6,7 +6,7 @@
 use manifest_spec::Diagnostic;
 use manifest_spec::manifest::{Manifest, Network, Service, SinkTarget};
 
-use super::{HostFacts, Identity, Plan, Unenforced, Wall};
+use super::{HostFacts, Identity, Maker, Plan, Unenforced, Wall};
 
 /// Landlock ABI from which abstract Unix sockets of the host are out of reach (kernel 6.12).
 const SCOPED_SOCKETS: u32 = 6;
@@ -36,12 +36,6 @@ pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) 
         let key = format!("{prefix}access.network");
         let hint = "write network = \"host\" or \"none\", or --set access.network=host".to_owned();
         refuse(key, "a private network can't be built", hint);
-    }
-    for port in &service.ports {
-        let key = port_key(prefix, port.name.as_ref().map(|name| name.as_str()));
-        if port.activate {
-            refuse(key, "a bound socket can't be handed over", "leave out activate".into());
-        }
     }
     if service.count.is_some_and(|count| count > 1) {
         let what = "only one instance runs in the foreground";
@@ -102,6 +96,13 @@ pub(super) fn unenforced(
     };
     if let Some((what, why)) = open_network(plan, facts) {
         name(true, what, &why);
+    }
+    for port in plan.ports.iter().filter(|port| matches!(port.maker, Maker::Caller(_))) {
+        name(
+            true,
+            &format!("rules on connections of port {}", port.port),
+            "its socket was made by whoever started hostctl, and belongs to that one's cgroup",
+        );
     }
     if plan.wall == Wall::Cgroup && plan.capabilities.iter().any(|one| one == "CAP_NET_RAW") {
         name(

@@ -5,17 +5,20 @@
 
 use std::cell::RefCell;
 use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use host_sys::diag::Transport;
 use host_sys::file::{self, Kind};
 use host_sys::landlock::{Ruleset, access, tcp};
 use host_sys::mount::{self, Attributes};
-use host_sys::{Errno, creds, limit, net, process};
+use host_sys::{Errno, creds, limit, net, process, socket};
+use manifest_spec::manifest::Protocol;
 
 use super::seccomp;
-use super::step::{Allowed, Bind, Landlock, Step};
+use super::step::{Allowed, Bind, Landlock, Listen, Step};
 
 /// Where the new root is attached for the moment before it becomes the root: a directory that
 /// every host has and below which nothing is ever granted.
@@ -53,7 +56,11 @@ type Done = Result<(), StepError>;
 
 /// A sandbox half built.
 #[derive(Default)]
-pub(super) struct Scaffold {
+pub(super) struct Scaffold<'a> {
+    /// Sockets that the caller gave for the program.
+    given: &'a [OwnedFd],
+    /// Sockets that the program gets, in its order.
+    pub sockets: Vec<OwnedFd>,
     /// The host's root.
     host: Option<OwnedFd>,
     /// The new root.
@@ -66,7 +73,12 @@ pub(super) struct Scaffold {
     pub listener: Option<host_sys::seccomp::Listener>,
 }
 
-impl Scaffold {
+impl<'a> Scaffold<'a> {
+    /// One to begin with.
+    pub(super) fn new(given: &'a [OwnedFd]) -> Self {
+        Scaffold { given, ..Scaffold::default() }
+    }
+
     /// Do one step. [`Step::Isolate`] was done by starting this process, and [`Step::Start`] is
     /// done by whoever holds the finished scaffold.
     pub(super) fn apply(&mut self, step: &Step) -> Done {
@@ -94,6 +106,8 @@ impl Scaffold {
             Step::BecomeUser { uid, gid, capabilities } => become_user(*uid, *gid, capabilities),
             Step::NoNewPrivileges => Ok(process::no_new_privileges()?),
             Step::Landlock(landlock) => restrict(landlock),
+            Step::Listen(listen) => self.listen(listen),
+            Step::LeaveNetwork => Ok(process::leave_network()?),
             Step::OwnCgroups => Ok(process::own_cgroup_namespace()?),
             Step::FilterCalls { capabilities, syscalls, datagrams, notify } => {
                 let request = seccomp::Request {
@@ -105,6 +119,27 @@ impl Scaffold {
                 self.filter(request)
             }
         }
+    }
+
+    /// A socket for the program, made here so that it belongs to the instance's cgroup.
+    fn listen(&mut self, listen: &Listen) -> Done {
+        let made = match listen.given {
+            Some(place) => {
+                let given = self.given.get(place).ok_or(Errno::EBADF)?;
+                process::lift(given.as_fd(), process::FIRST_PASSED)
+            }
+            None => bind(listen),
+        };
+        self.sockets.push(made.map_err(|errno| {
+            let port = listen.port;
+            let detail = match errno {
+                Errno::EACCES => format!("port {port} is below net.ipv4.ip_unprivileged_port_start, so only root may bind it"),
+                Errno::EADDRINUSE => format!("port {port} is in use"),
+                _ => format!("port {port} can't be bound"),
+            };
+            StepError { errno: Some(errno), detail }
+        })?);
+        Ok(())
     }
 
     fn host(&self) -> Result<BorrowedFd<'_>, Errno> {
@@ -135,7 +170,7 @@ impl Scaffold {
 
     /// The directory a path inside lies in, made with its parents where it is missing, and the
     /// path's last component.
-    fn parent<'a>(&self, path: &'a Path) -> Result<(Rc<OwnedFd>, &'a Path), Errno> {
+    fn parent<'p>(&self, path: &'p Path) -> Result<(Rc<OwnedFd>, &'p Path), Errno> {
         let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::EINVAL)?;
         Ok((self.directory(parent)?, Path::new(name)))
     }
@@ -365,6 +400,26 @@ impl Scaffold {
             result => result?,
         };
         Ok(())
+    }
+}
+
+/// On all addresses, or where there is one of its own on that, which the bind hook sees to.
+fn bind(listen: &Listen) -> Result<OwnedFd, Errno> {
+    let transport = match listen.protocol {
+        Protocol::Tcp => Transport::Tcp,
+        Protocol::Udp => Transport::Udp,
+    };
+    let on = |address| {
+        let at = SocketAddr::new(address, listen.port);
+        socket::bound(transport, at, listen.interface.as_deref())
+    };
+    if listen.own_address {
+        return on(Ipv4Addr::UNSPECIFIED.into());
+    }
+    match on(Ipv6Addr::UNSPECIFIED.into()) {
+        // A host without IPv6.
+        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) => on(Ipv4Addr::UNSPECIFIED.into()),
+        result => result,
     }
 }
 

@@ -44,6 +44,19 @@ impl StandardStreams {
     }
 }
 
+/// What a sandbox is born into.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What the streams are.
+    pub standard: StandardStreams,
+    /// They replace 0, 1, 2 inside.
+    pub streams: [BorrowedFd<'a>; 3],
+    /// Its first process is born in this cgroup, so that nothing of it was ever outside.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// Sockets that the caller gave for the program.
+    pub given: &'a [OwnedFd],
+}
+
 /// A sandbox as its supervisor holds it.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -53,35 +66,29 @@ pub struct Sandbox {
     pub line: Line,
 }
 
-/// Start a sandbox: its first process, which does the steps. `streams` replace 0, 1, 2 inside. It is
-/// born in `cgroup`, so that nothing of it was ever outside.
+/// Start a sandbox: its first process, which does the steps.
 ///
 /// # Errors
 /// When the first process can't be started; whatever fails inside is reported on the line.
-pub fn spawn(
-    steps: &[Step],
-    standard: StandardStreams,
-    streams: [BorrowedFd<'_>; 3],
-    cgroup: Option<BorrowedFd<'_>>,
-) -> Result<Sandbox> {
+pub fn spawn(steps: &[Step], around: Surroundings<'_>) -> Result<Sandbox> {
     let (inside, outside) = Line::pair()?;
     let namespaces = steps.iter().find_map(|step| match step {
         Step::Isolate(namespaces) => Some(*namespaces),
         _ => None,
     });
     let mut outside = Some(outside);
-    let init = process::spawn(namespaces.unwrap_or_default(), cgroup, || {
+    let init = process::spawn(namespaces.unwrap_or_default(), around.cgroup, || {
         // The copy of the supervisor's end would keep the line open after the supervisor's death.
         outside = None;
-        run(steps, standard, streams, &inside)
+        run(steps, around, &inside)
     })?;
     let line = outside.ok_or(Errno::EBADF)?;
     Ok(Sandbox { init, line })
 }
 
 /// The life of process 1; its result is its exit code, which nobody depends on.
-fn run(steps: &[Step], standard: StandardStreams, streams: [BorrowedFd<'_>; 3], line: &Line) -> u8 {
-    match build(steps, standard, streams, line) {
+fn run(steps: &[Step], around: Surroundings<'_>, line: &Line) -> u8 {
+    match build(steps, around, line) {
         Ok((program, listener)) => attend(program, listener, line).map_or(1, |()| 0),
         Err(failure) => {
             // If the supervisor is gone there is nobody to tell.
@@ -94,8 +101,7 @@ fn run(steps: &[Step], standard: StandardStreams, streams: [BorrowedFd<'_>; 3], 
 /// Do every step; the answer is the program's process number and the listener for denied calls.
 fn build(
     steps: &[Step],
-    standard: StandardStreams,
-    streams: [BorrowedFd<'_>; 3],
+    around: Surroundings<'_>,
     line: &Line,
 ) -> std::result::Result<(i32, Option<Listener>), Failure> {
     let failed = |step: usize, error: StepError| Failure {
@@ -105,14 +111,14 @@ fn build(
     };
     let _ = process::set_name(c"hostctl-init");
     process::die_with_parent().map_err(|errno| failed(0, errno.into()))?;
-    for (number, fd) in (0..).zip(streams) {
+    for (number, fd) in (0..).zip(around.streams) {
         process::set_standard(number, fd).map_err(|errno| failed(0, errno.into()))?;
     }
-    let mut scaffold = Scaffold::default();
+    let mut scaffold = Scaffold::new(around.given);
     for (index, step) in steps.iter().enumerate() {
         scaffold.apply(step).map_err(|error| failed(index, error))?;
         if let Step::Start(program) = step {
-            let pid = launch(program, index, standard, line)
+            let pid = launch(program, index, around.standard, &scaffold.sockets, line)
                 .map_err(|errno| failed(index, errno.into()))?;
             return Ok((pid, scaffold.listener));
         }
@@ -121,7 +127,13 @@ fn build(
 }
 
 /// Start the program's process.
-fn launch(program: &Program, step: usize, standard: StandardStreams, line: &Line) -> Result<i32> {
+fn launch(
+    program: &Program,
+    step: usize,
+    standard: StandardStreams,
+    sockets: &[OwnedFd],
+    line: &Line,
+) -> Result<i32> {
     let slave = match standard.terminal {
         [false, false, false] => None,
         _ => {
@@ -139,8 +151,10 @@ fn launch(program: &Program, step: usize, standard: StandardStreams, line: &Line
     };
     line.report(&Report::Ready)?;
     let pid = process::spawn_and_wait_for_exec(|| {
-        let error = match settle(standard, slave.as_ref()) {
-            Ok(()) => program::start(program),
+        // The places below are the sockets' now.
+        let Ok(line) = line.above(sockets.len()) else { return 127 };
+        let error = match settle(standard, slave.as_ref(), sockets) {
+            Ok(()) => program::start(program, sockets.len()),
             Err(errno) => errno.into(),
         };
         let failure = Failure { step: step as u16, errno: error.errno, detail: error.detail };
@@ -156,7 +170,7 @@ fn launch(program: &Program, step: usize, standard: StandardStreams, line: &Line
 }
 
 /// Make the program's process ready for its program: own session, own terminal, nothing inherited.
-fn settle(standard: StandardStreams, slave: Option<&OwnedFd>) -> Result<()> {
+fn settle(standard: StandardStreams, slave: Option<&OwnedFd>, sockets: &[OwnedFd]) -> Result<()> {
     process::new_session()?;
     if let Some(slave) = slave {
         terminal::control(slave.as_fd())?;
@@ -167,6 +181,8 @@ fn settle(standard: StandardStreams, slave: Option<&OwnedFd>) -> Result<()> {
         }
     }
     process::close_all_on_exec()?;
+    let sockets: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+    process::pass_on(&sockets)?;
     host_sys::signal::reset()
 }
 

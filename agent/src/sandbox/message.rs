@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use host_sys::process::Exit;
+use host_sys::process::{self, Exit};
 use host_sys::{Errno, socket};
 
 /// Longest message; a longer detail is cut.
@@ -61,6 +61,15 @@ impl Line {
     pub fn pair() -> host_sys::Result<(Line, Line)> {
         let (a, b) = socket::pair()?;
         Ok((Line { socket: a }, Line { socket: b }))
+    }
+
+    /// The same line by a descriptor above the first `count` that a program can be passed.
+    ///
+    /// # Errors
+    /// `EMFILE` at the limit of open files.
+    pub fn above(&self, count: usize) -> host_sys::Result<Line> {
+        let lowest = process::FIRST_PASSED + count as i32;
+        Ok(Line { socket: process::lift(self.socket.as_fd(), lowest)? })
     }
 
     /// Say something to the supervisor.

@@ -40,10 +40,10 @@ use crate::network::hosts;
 use crate::network::meaning::{Answers, DNS};
 use crate::plan::facts::{HostFacts, RootEntry};
 use crate::plan::resolve::{PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
-use crate::plan::{Grant, GrantKind, Plan, Wall};
-use step::{Allowed, Bind, Landlock, Program, Step};
+use crate::plan::{Grant, GrantKind, Maker, Plan, PlannedAddress, PlannedPort, Wall};
+use step::{Allowed, Bind, Landlock, Listen, Program, Step};
 
-pub use init::{Sandbox, StandardStreams, spawn};
+pub use init::{Sandbox, StandardStreams, Surroundings, spawn};
 pub use pin::{Pinned, pin};
 
 /// The steps for a plan on a host, in order.
@@ -59,6 +59,12 @@ pub fn build(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     }
     if plan.wall == Wall::Cgroup {
         steps.push(Step::OwnCgroups);
+    }
+    let sockets = sockets(plan);
+    let left_late = plan.network == Network::None && !sockets.is_empty();
+    steps.extend(sockets);
+    if left_late {
+        steps.push(Step::LeaveNetwork);
     }
     steps.extend([Step::DetachMounts, Step::NewRoot]);
     steps.extend(files(plan, facts));
@@ -85,8 +91,29 @@ fn namespaces(plan: &Plan) -> Namespaces {
         uts: true,
         // The kernel would take hostctl's cgroup for the root of a namespace made at birth.
         cgroup: plan.wall != Wall::Cgroup,
-        net: plan.network == Network::None,
+        // Sockets that are handed over are the host's: they are made before its network is left.
+        net: plan.network == Network::None && sockets(plan).is_empty(),
     }
+}
+
+/// The sockets that the program gets, in its order of ports.
+fn sockets(plan: &Plan) -> Vec<Step> {
+    let listen = |port: &PlannedPort| {
+        let given = match port.maker {
+            Maker::Program => return None,
+            Maker::Hostctl => None,
+            Maker::Caller(place) => Some(place),
+        };
+        Some(Step::Listen(Listen {
+            protocol: port.protocol,
+            port: port.port,
+            own_address: matches!(plan.address, PlannedAddress::Own(_)),
+            interface: port.interface.clone(),
+            given,
+            key: port.key.clone(),
+        }))
+    };
+    plan.ports.iter().filter_map(listen).collect()
 }
 
 /// Everything that will be in view, parents first.

@@ -29,9 +29,10 @@ impl StartError {
     }
 }
 
-/// Replace this process by the program. Returns only on failure.
-pub(super) fn start(program: &Program) -> StartError {
-    match prepare(program) {
+/// Replace this process by the program, which is told of the `sockets` passed to it. Returns only on
+/// failure.
+pub(super) fn start(program: &Program, sockets: usize) -> StartError {
+    match prepare(program, sockets) {
         Err(error) => error,
         Ok((path, arguments, environment)) => {
             let Err(errno) = host_sys::process::exec(&path, &arguments, &environment);
@@ -52,7 +53,7 @@ pub(super) fn start(program: &Program) -> StartError {
 
 type Prepared = (CString, Vec<CString>, Vec<CString>);
 
-fn prepare(program: &Program) -> Result<Prepared, StartError> {
+fn prepare(program: &Program, sockets: usize) -> Result<Prepared, StartError> {
     std::env::set_current_dir(&program.dir).map_err(|error| {
         let dir = program.dir.display();
         let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
@@ -72,9 +73,12 @@ fn prepare(program: &Program) -> Result<Prepared, StartError> {
         })
     };
     let arguments = strings(program.run.iter().map(|word| word.as_bytes().to_vec()).collect())?;
-    let environment = strings(
-        program.env.iter().map(|(name, value)| format!("{name}={value}").into()).collect(),
-    )?;
+    let mut environment: Vec<Vec<u8>> =
+        program.env.iter().map(|(name, value)| format!("{name}={value}").into()).collect();
+    if sockets > 0 {
+        environment.push(format!("LISTEN_PID={}", host_sys::process::pid()).into());
+    }
+    let environment = strings(environment)?;
     let path = strings(vec![path.as_os_str().as_bytes().to_vec()])?.remove(0);
     Ok((path, arguments, environment))
 }

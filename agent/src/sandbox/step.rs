@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use host_sys::process::Namespaces;
+use manifest_spec::manifest::Protocol;
 
 use super::paths::Identity;
 use crate::plan::UNCHOSEN;
@@ -97,6 +98,10 @@ pub enum Step {
     NoNewPrivileges,
     /// Restrict file access a second time.
     Landlock(Landlock),
+    /// Make a socket for the program, or take the caller's.
+    Listen(Listen),
+    /// Leave the host's network for an empty one.
+    LeaveNetwork,
     /// See cgroups from its own on (cgroup_namespaces(7)).
     OwnCgroups,
     /// Restrict system calls.
@@ -112,6 +117,23 @@ pub enum Step {
     },
     /// Start the program.
     Start(Program),
+}
+
+/// A socket that the program gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Number.
+    pub port: u16,
+    /// Whether it is bound to IPv4 only, where the instance's own address takes its place.
+    pub own_address: bool,
+    /// The only interface.
+    pub interface: Option<String>,
+    /// Its place among the sockets that the caller gave.
+    pub given: Option<usize>,
+    /// Key in the manifest.
+    pub key: String,
 }
 
 /// A host path made visible.
@@ -220,6 +242,11 @@ impl fmt::Display for Step {
                 write!(f, "{}", only("bind", &landlock.bind))?;
                 write!(f, "{}", only("connect to", &landlock.connect))
             }
+            Step::Listen(listen) => {
+                let verb = if listen.given.is_some() { "take the caller's" } else { "make a" };
+                write!(f, "{verb} socket on {}/{}", listen.port, listen.protocol.as_str())
+            }
+            Step::LeaveNetwork => f.write_str("leave the host's network for an empty one"),
             Step::OwnCgroups => f.write_str("see cgroups from its own on"),
             Step::FilterCalls { syscalls, datagrams, .. } => {
                 let less = if *datagrams { "" } else { ", no UDP" };

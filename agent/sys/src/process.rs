@@ -300,6 +300,14 @@ pub fn set_name(name: &CStr) -> Result<()> {
     nix::sys::prctl::set_name(name)
 }
 
+/// Move this process into a new, empty network namespace (network_namespaces(7)).
+///
+/// # Errors
+/// `EPERM` without CAP_SYS_ADMIN.
+pub fn leave_network() -> Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+}
+
 /// Let this process see its present cgroup as the root of all (cgroup_namespaces(7)).
 ///
 /// # Errors
@@ -329,6 +337,68 @@ fn close_range(first: u32, flags: u32) -> Result<()> {
     // SAFETY: close-on-exec changes no open descriptor's owner; closing is never asked for.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) })?;
     Ok(())
+}
+
+/// First descriptor that a program gets besides its standard streams (sd_listen_fds(3)).
+pub const FIRST_PASSED: RawFd = 3;
+
+/// Put these descriptors at 3, 4 and so on, open over the exec that must follow at once: whatever
+/// was there is closed, for this process alone.
+///
+/// # Errors
+/// `EMFILE` at the limit of open files.
+pub fn pass_on(descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    let count = descriptors.len() as RawFd;
+    // Out of the way first: one may be at the place of another.
+    let lifted =
+        descriptors.iter().map(|fd| lift(*fd, FIRST_PASSED + count)).collect::<Result<Vec<_>>>()?;
+    for (number, fd) in (FIRST_PASSED..).zip(&lifted) {
+        // SAFETY: the caller gives its descriptors up to the program it executes next; until then
+        // it uses none below `FIRST_PASSED + count` but the standard streams.
+        check(libc::c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) }))?;
+    }
+    Ok(())
+}
+
+/// A second descriptor of the same object, at `lowest` or above, close-on-exec.
+///
+/// # Errors
+/// `EMFILE` at the limit of open files.
+pub fn lift(fd: BorrowedFd<'_>, lowest: RawFd) -> Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC takes an integer and returns a new descriptor.
+    unsafe {
+        crate::raw::descriptor(libc::c_long::from(libc::fcntl(
+            fd.as_raw_fd(),
+            libc::F_DUPFD_CLOEXEC,
+            lowest,
+        )))
+    }
+}
+
+/// Take over the descriptors that this process was started with at 3 and up, `count` of them,
+/// close-on-exec from now on.
+///
+/// # Errors
+/// `EBADF` when one is not open.
+///
+/// # Safety of use
+/// Is called once, before anything else of this process opens or closes a descriptor.
+pub fn take_passed(count: u32) -> Result<Vec<OwnedFd>> {
+    static TAKEN: std::sync::Once = std::sync::Once::new();
+    if TAKEN.is_completed() {
+        return Err(Errno::EBADF);
+    }
+    TAKEN.call_once(|| {});
+    (FIRST_PASSED..FIRST_PASSED + count as RawFd)
+        .map(|number| {
+            // SAFETY: F_SETFD takes integers only.
+            let done = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+            check(libc::c_long::from(done))?;
+            // SAFETY: it is open, and was passed to this process, which has taken no descriptor
+            // over from its caller before: the first call only comes this far.
+            Ok(unsafe { OwnedFd::from_raw_fd(number) })
+        })
+        .collect()
 }
 
 /// Replace this process's program. Returns only on failure.

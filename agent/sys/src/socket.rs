@@ -1,17 +1,81 @@
-//! Socket pairs between parent and child: whole messages, with descriptors on board (unix(7)).
+//! Sockets: pairs between parent and child that carry whole messages with descriptors on board
+//! (unix(7)), and bound ones for programs that get theirs from others (ip(7)).
 //!
-//! Invariant: a message arrives whole or not at all (SOCK_SEQPACKET), and received descriptors are
+//! Invariant: a message arrives whole or not at all (SOCK_SEQPACKET), and every descriptor is
 //! close-on-exec.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    recvmsg, sendmsg, socketpair,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+    SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname, getsockopt, listen, recvmsg,
+    sendmsg, setsockopt, socket, socketpair, sockopt,
 };
 
+use crate::diag::Transport;
 use crate::{Errno, Result};
+
+/// Connections that may wait to be accepted; the kernel takes `net.core.somaxconn` if that is less.
+const BACKLOG: i32 = 4096;
+
+/// A bound socket: for TCP one that listens. On the unspecified IPv6 address it takes IPv4 too.
+/// `interface` is the only one it is reachable through (SO_BINDTODEVICE).
+///
+/// # Errors
+/// What bind(2) says; `ENODEV` without such an interface.
+pub fn bound(
+    transport: Transport,
+    address: SocketAddr,
+    interface: Option<&str>,
+) -> Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let kind = match transport {
+        Transport::Tcp => SockType::Stream,
+        Transport::Udp => SockType::Datagram,
+    };
+    let made = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+    if let Some(interface) = interface {
+        setsockopt(&made, sockopt::BindToDevice, &interface.into())?;
+    }
+    if address.is_ipv6() {
+        setsockopt(&made, sockopt::Ipv6V6Only, &false)?;
+    }
+    if transport == Transport::Tcp {
+        // Connections of the last run that are closing are in nobody's way.
+        setsockopt(&made, sockopt::ReuseAddr, &true)?;
+    }
+    bind(made.as_raw_fd(), &SockaddrStorage::from(address))?;
+    if transport == Transport::Tcp {
+        listen(&made, Backlog::new(BACKLOG)?)?;
+    }
+    Ok(made)
+}
+
+/// Whether this is an internet socket (ip(7), ipv6(7)).
+pub fn is_internet(fd: BorrowedFd<'_>) -> bool {
+    let name = getsockname::<SockaddrStorage>(fd.as_raw_fd());
+    let family = name.ok().and_then(|name| name.family());
+    matches!(family, Some(AddressFamily::Inet | AddressFamily::Inet6))
+}
+
+/// The protocol and port of a bound internet socket that can serve: for TCP one that listens.
+pub fn serves(fd: BorrowedFd<'_>) -> Option<(Transport, u16)> {
+    let name = getsockname::<SockaddrStorage>(fd.as_raw_fd()).ok()?;
+    let port = match (name.as_sockaddr_in(), name.as_sockaddr_in6()) {
+        (Some(v4), _) => v4.port(),
+        (_, Some(v6)) => v6.port(),
+        _ => return None,
+    };
+    match getsockopt(&fd, sockopt::SockType).ok()? {
+        SockType::Stream => {
+            getsockopt(&fd, sockopt::AcceptConn).ok()?.then_some((Transport::Tcp, port))
+        }
+        SockType::Datagram => (port != 0).then_some((Transport::Udp, port)),
+        _ => None,
+    }
+}
 
 /// A pair of connected sockets.
 ///

@@ -255,7 +255,7 @@ fn run_code(error: &RunError) -> u8 {
         RunError::Boundary(BoundaryError::Hosts(_)) => CANT_CREATE,
         RunError::Boundary(_) => UNAVAILABLE,
         RunError::Data(_) | RunError::Log(_) => CANT_CREATE,
-        RunError::StreamIsDirectory(_) => USAGE,
+        RunError::StreamIsDirectory(_) | RunError::StreamIsInternet(_) => USAGE,
         RunError::Stopped => 130,
         _ => SYSTEM,
     }
@@ -267,13 +267,15 @@ fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
             "kernel {major}.{minor} is too old: the sandbox needs close_range(2) of 5.11 and mount_setattr(2) of 5.12"
         ))
         .hint("hostctl supports kernels from 5.15 on"),
-        RunError::StreamIsDirectory(number) => {
-            let name = ["standard input", "standard output", "standard error"];
-            let name = name.get(*number as usize).unwrap_or(&"a stream");
-            Told::new(format!(
-                "{name} is a directory, through which a program could leave the sandbox"
-            ))
-        }
+        RunError::StreamIsDirectory(number) => Told::new(format!(
+            "{} is a directory, through which a program could leave the sandbox",
+            stream(*number)
+        )),
+        RunError::StreamIsInternet(number) => Told::new(format!(
+            "{} is an internet socket, which would stay free of the app's rules on ports and destinations",
+            stream(*number)
+        ))
+        .hint("pass it through a pipe, or let the app have the port with activate = true"),
         RunError::Lease(error) => lease(error),
         RunError::Data(data) => match place {
             Some(place) => Told::new(place.to_string()),
@@ -300,6 +302,14 @@ fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
             Told::new("the sandbox was ended from outside: its first process was killed")
         }
         RunError::Kernel(errno) => Told::new(format!("watching the program failed: {errno}")),
+    }
+}
+
+fn stream(number: i32) -> &'static str {
+    match number {
+        0 => "standard input",
+        1 => "standard output",
+        _ => "standard error",
     }
 }
 

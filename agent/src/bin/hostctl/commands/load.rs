@@ -7,6 +7,7 @@ use agent::network::rules::OwnAddress;
 use agent::plan::{HostFacts, Plan, Settings, facts, resolve};
 use agent::source::{self, Loaded, Overrides};
 use agent::uids;
+use manifest_spec::manifest::Protocol;
 use manifest_spec::policy::HostPolicy;
 use manifest_spec::quantity::Span;
 use manifest_spec::{Diagnostics, Document};
@@ -26,6 +27,15 @@ pub struct Text {
     pub text: String,
     /// Where its relative paths start, absolute.
     pub folder: PathBuf,
+}
+
+/// What an instance has before it is planned.
+#[derive(Debug, Clone, Default)]
+pub struct InHand {
+    /// The address that it holds for itself.
+    pub address: Option<OwnAddress>,
+    /// Sockets that hostctl's caller gave for it.
+    pub sockets: Vec<(Protocol, u16)>,
 }
 
 /// A plan and what led to it.
@@ -94,13 +104,12 @@ pub fn load(
     Ok(source::load(&text.name, &text.text, drop_in, &overrides)?)
 }
 
-/// The plan for the arguments on this host; `address` is the one it holds for itself. Writes
-/// nothing.
+/// The plan for the arguments on this host. Writes nothing.
 pub fn plan(
     text: &Text,
     manifest: &ManifestArguments,
     host: &HostArguments,
-    address: Option<OwnAddress>,
+    held: &InHand,
 ) -> Result<Planned, Error> {
     let facts = HostFacts::probe()?;
     let loaded = load(text, manifest, |app| facts.directories.drop_in(app))?;
@@ -114,7 +123,8 @@ pub fn plan(
         folder: text.folder.clone(),
         service: host.service.clone(),
         uid,
-        address,
+        address: held.address,
+        sockets: held.sockets.clone(),
         term: facts::variable("TERM").filter(|_| is_terminal()),
         grace: grace(&host.grace)?,
     };

@@ -10,7 +10,7 @@ use agent::sandbox::{self, step::Step};
 use agent::source::Loaded;
 use serde_json::json;
 
-use super::load::{self, Planned};
+use super::load::{self, InHand, Planned};
 use crate::cli::PlanArguments;
 use crate::error::Error;
 use crate::ui::Ui;
@@ -18,7 +18,7 @@ use crate::ui::Ui;
 pub fn plan(arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let text = load::text(&arguments.manifest, &arguments.flags)?;
     let Planned { loaded, plan, facts, .. } =
-        load::plan(&text, &arguments.manifest, &arguments.host, None)?;
+        load::plan(&text, &arguments.manifest, &arguments.host, &InHand::default())?;
     let steps = sandbox::build(&plan, &facts);
     let advice = advice::advise(&plan);
     if arguments.json {

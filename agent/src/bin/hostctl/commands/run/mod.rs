@@ -1,13 +1,13 @@
 //! `hostctl run`.
 
 pub mod flags;
+mod sockets;
 
 use std::process::ExitCode;
 
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
 use agent::network::boundary::BoundaryError;
-use agent::network::pool::Pool;
 use agent::plan::{Identity, Plan, facts};
 use agent::run::{Finished, RunError};
 use agent::sandbox::seccomp;
@@ -18,7 +18,7 @@ use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::Diagnostic;
 
-use super::load::{self, Planned, Text};
+use super::load::{self, InHand, Planned, Text};
 use super::{exit_code, now};
 use crate::cli::{PortOffset, RunArguments};
 use crate::error::{Error, cause};
@@ -41,7 +41,9 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if choice == Choice::Smallest {
         arguments.manifest.port_offset = None;
     }
-    let planned = load::plan(&text, &arguments.manifest, &arguments.host, None)?;
+    let sockets = sockets::take()?;
+    let in_hand = InHand { address: None, sockets: sockets::described(&sockets) };
+    let planned = load::plan(&text, &arguments.manifest, &arguments.host, &in_hand)?;
     let broken: Vec<_> = planned.plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
     if arguments.host.strict && !broken.is_empty() {
         return Err(Error::Strict(broken));
@@ -50,7 +52,7 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         flags::save(path, &text.text)?;
         ui.say(&format!("wrote {}", path.display()));
     }
-    let (planned, held) = acquire(planned, choice, &text, &mut arguments)?;
+    let (planned, held) = acquire(planned, choice, &text, &mut arguments, in_hand)?;
     let Planned { loaded, mut plan, facts, .. } = planned;
     if plan.identity == (Identity::Own { uid: None }) {
         plan.identity = Identity::Own { uid: Some(claim(&plan, &facts)?) };
@@ -65,11 +67,12 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
             ui.say(&told(notice, &plan));
         }
     };
-    let finished = agent::run::run(&plan, held, &facts, arguments.interactive, now, &mut notify)
-        .map_err(|error| {
-            let place = about(&error, &plan).map(|about| loaded.document.place(about));
-            Error::Run(error, place)
-        })?;
+    let finished =
+        agent::run::run(&plan, held, &facts, &sockets, arguments.interactive, now, &mut notify)
+            .map_err(|error| {
+                let place = about(&error, &plan).map(|about| loaded.document.place(about));
+                Error::Run(error, place)
+            })?;
     conclude(&finished, &plan, ui);
     Ok(ExitCode::from(exit_code(finished.outcome.exit)))
 }
@@ -80,17 +83,18 @@ fn acquire(
     choice: Choice,
     text: &Text,
     arguments: &mut RunArguments,
+    in_hand: InHand,
 ) -> Result<(Planned, Held), Error> {
     let offset = planned.loaded.manifest.port_offset;
-    let pool = Pool(planned.policy.addresses);
-    let (found, held) =
-        agent::run::acquire(&planned.plan, &planned.facts, pool, offset, choice, now)
-            .map_err(|error| Error::Run(error, None))?;
+    let Planned { plan, facts, policy, .. } = &planned;
+    let (found, held) = agent::run::acquire(plan, facts, policy, offset, choice, now)
+        .map_err(|error| Error::Run(error, None))?;
     if found == (Placement { offset, address: None }) {
         return Ok((planned, held));
     }
     arguments.manifest.port_offset = Some(PortOffset::By(found.offset));
-    let planned = load::plan(text, &arguments.manifest, &arguments.host, found.address)?;
+    let in_hand = InHand { address: found.address, ..in_hand };
+    let planned = load::plan(text, &arguments.manifest, &arguments.host, &in_hand)?;
     Ok((planned, held))
 }
 
