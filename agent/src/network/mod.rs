@@ -6,3 +6,4 @@
 //! outlives the run. Never decides what is granted: the plan has.
 
 pub mod link;
+pub mod private;
