@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use agent::network::link::{End, Links};
 use host_sys::namespace::{new_network, visit};
-use manifest_spec::manifest::Protocol::Tcp;
+use manifest_spec::manifest::Protocol::{Tcp, Udp};
 
 use crate::scene::*;
 
@@ -36,6 +36,24 @@ fn a_foreign_table_is_untouched_and_its_drops_hold() {
     assert_eq!(scene.nft(&["list", "table", "inet", "foreign"], ""), FOREIGN);
     drop(running);
     assert_eq!(scene.nft(&["list", "ruleset"], ""), FOREIGN);
+}
+
+#[test]
+fn a_foreign_redirection_opens_nothing() {
+    let scene = Scene::new();
+    let redirect = "table ip foreign {
+        chain prerouting {
+            type nat hook prerouting priority -110; policy accept;
+            tcp dport 80 redirect to :9000
+        }
+    }";
+    scene.nft(&["-f", "-"], redirect);
+    let service = listen(&scene.host, "0.0.0.0:9000");
+    let inward = vec![inward(Tcp, 5432, "127.0.0.1:15432"), inward(Udp, 53, "127.0.0.1:53")];
+    let running = scene.build(&Layout { inward, ..layout(7) });
+    assert_eq!(tcp(&scene.client, (HOST, 80), &service), Some(ip(CLIENT)));
+    assert!(!connects(&running.namespace(), (HOST, 80)));
+    assert!(!connects(&running.namespace(), ("169.254.1.1", 80)));
 }
 
 #[test]

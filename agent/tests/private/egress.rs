@@ -1,5 +1,7 @@
 //! Promise: an instance sends through granted interfaces only, and with the host's address.
 
+use std::os::fd::OwnedFd;
+
 use crate::scene::*;
 
 #[test]
@@ -8,14 +10,17 @@ fn through_granted_interfaces_only() {
     let running = scene.build(&Layout { egress: Some(vec!["eth1".to_owned()]), ..layout(7) });
     let inside = running.namespace();
     let server = listen(&scene.outside, "[::]:443");
-    let names = udp(&scene.outside, "0.0.0.0:53");
     let seen = Some(ip(&format!("::ffff:{HOST_OUTSIDE}")));
     assert_eq!(tcp(&inside, (OUTSIDE, 443), &server), seen);
     assert_eq!(tcp(&inside, (OUTSIDE6, 443), &server), Some(ip(HOST_OUTSIDE6)));
-    assert_eq!(datagram(&inside, (OUTSIDE, 53), &names), Some(ip(HOST_OUTSIDE)));
+    let time = udp(&scene.outside, "0.0.0.0:123");
+    assert_eq!(datagram(&inside, (OUTSIDE, 123), &time), Some(ip(HOST_OUTSIDE)));
     let _other = listen(&scene.client, "0.0.0.0:443");
     assert!(!connects(&inside, (CLIENT, 443)));
     assert!(!connects(&inside, (CLIENT6, 443)));
+    assert!(arrives(&running, &scene.outside, OUTSIDE6));
+    assert!(!arrives(&running, &scene.client, CLIENT6));
+    assert!(!arrives(&running, &scene.client, CLIENT));
 }
 
 #[test]
@@ -37,6 +42,16 @@ fn nowhere_without_a_grant() {
     let _servers = [listen(&scene.outside, "0.0.0.0:443"), listen(&scene.client, "0.0.0.0:443")];
     assert!(!connects(&running.namespace(), (OUTSIDE, 443)));
     assert!(!connects(&running.namespace(), (CLIENT, 443)));
+    assert!(!arrives(&running, &scene.outside, OUTSIDE));
+    assert!(!arrives(&running, &scene.client, CLIENT6));
+}
+
+/// Whether a datagram gets there, though no answer may get back.
+fn arrives(running: &Running<'_>, to: &OwnedFd, address: &str) -> bool {
+    let server = udp(to, "[::]:53");
+    let client = udp(&running.namespace(), "[::]:0");
+    let _ = client.send_to(b"?", (ip(address), 53));
+    server.recv(&mut [0]).is_ok()
 }
 
 #[test]

@@ -76,3 +76,26 @@ fn an_instance_reaches_itself_by_its_leased_port() {
     assert_eq!(tcp(&running.namespace(), (HOST, 8083), &web), seen);
     assert_eq!(tcp(&running.namespace(), (HOST6, 8083), &web), Some(ip("fe80::1")));
 }
+
+#[test]
+fn a_client_that_never_pauses_finds_the_instance() {
+    let scene = Scene::new();
+    let forwards = vec![forward(Udp, 5353, 53, None)];
+    let layout = Layout { forwards, ..layout(7) };
+    let client = udp(&scene.client, "0.0.0.0:0");
+    client.connect((ip(HOST), 5353)).unwrap();
+    let arrives = |server: &std::net::UdpSocket| {
+        let _ = client.send(b"?");
+        server.recv(&mut [0]).is_ok()
+    };
+    // The host's own socket makes the kernel remember the way to it, then the instance's.
+    let own = udp(&scene.host, "0.0.0.0:5353");
+    assert!(arrives(&own));
+    let running = scene.build(&layout);
+    assert!(arrives(&udp(&running.namespace(), "0.0.0.0:53")), "a new instance");
+    drop(running);
+    assert!(arrives(&own), "after it ended");
+    std::mem::forget(scene.build(&layout));
+    let running = scene.build(&Layout { name: "again".to_owned(), ..layout });
+    assert!(arrives(&udp(&running.namespace(), "0.0.0.0:53")), "after a kill");
+}

@@ -6,9 +6,10 @@ use super::encode::{Attributes, INET, message};
 use super::lower::lower;
 use super::{Base, Chain, Hook, Kind, Policy, Rule, Table};
 
-/// NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_APPEND (netlink(7)).
+/// NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND (netlink(7)).
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
+const EXCLUSIVE: u16 = 0x200;
 const CREATE: u16 = 0x400;
 const APPEND: u16 = 0x800;
 /// NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END.
@@ -52,10 +53,10 @@ impl Encoded {
 }
 
 impl Batch {
-    /// Add a table with its chains and rules. One of that name that is there gets them besides.
+    /// Add a table with its chains and rules. One of that name must not be there (`EEXIST`).
     #[must_use]
     pub fn create(mut self, table: &Table) -> Batch {
-        self.push(NEW_TABLE, CREATE, format!("table {}", table.name), |attributes| {
+        self.push(NEW_TABLE, CREATE | EXCLUSIVE, format!("table {}", table.name), |attributes| {
             attributes.string(1, &table.name);
             if table.owned {
                 attributes.number(2, 2); // NFT_TABLE_F_OWNER

@@ -97,10 +97,17 @@ impl Host {
     }
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
+impl Host {
+    /// Remove the pair.
+    pub(super) fn disconnect(&self) {
         // Nobody is left to tell: the kernel removes the pair with the namespace anyway.
         let _ = self.links.delete(self.index);
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.disconnect();
     }
 }
 

@@ -6,6 +6,8 @@
 //! whoever finds a record nobody has locked restores what was. A setting that was on before, or
 //! that somebody else switched on meanwhile, is left alone.
 
+mod switch;
+
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -14,150 +16,82 @@ use std::path::{Path, PathBuf};
 use host_sys::Errno;
 use host_sys::lock::{self, Share};
 use host_sys::namespace;
-use host_sys::netlink::{self, Netlink};
-use loadbalancer::nft::{Batch, Family};
+use host_sys::netlink::{Family, Netlink};
+use loadbalancer::nft::Batch;
 
 use super::{PrivateError, commit, ruleset, settings};
 use crate::network::link::Links;
+pub(super) use switch::{Internet, Switch};
 
-/// What the host does with packets of IPv6 that are not for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Internet {
-    /// It can't be made to forward them without side effects.
-    Ipv4Only,
-    /// An interface can be switched on (`force_forwarding`, kernel 6.17).
-    Ipv6Switched,
-    /// It forwards them anyway.
-    Ipv6Everywhere,
-}
-
-impl Internet {
-    /// Ask the host.
-    pub(super) fn of_host() -> Internet {
-        if settings::is_on(&settings::ipv6("all", "forwarding")) {
-            Internet::Ipv6Everywhere
-        } else if settings::ipv6("all", "force_forwarding").exists() {
-            Internet::Ipv6Switched
-        } else {
-            Internet::Ipv4Only
-        }
-    }
-
-    /// The protocols that interfaces are switched on for.
-    pub(super) fn switched(self, ipv6: bool) -> &'static [Family] {
-        match self {
-            Internet::Ipv6Switched if ipv6 => &[Family::Ipv4, Family::Ipv6],
-            _ => &[Family::Ipv4],
-        }
-    }
-}
-
-/// Forwarding of one protocol on one interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Switch {
-    family: Family,
-    interface: String,
-}
-
-impl Switch {
-    pub(super) fn new(family: Family, interface: String) -> Switch {
-        Switch { family, interface }
-    }
-
-    fn setting(&self) -> PathBuf {
-        match self.family {
-            Family::Ipv4 => settings::ipv4(&self.interface, "forwarding"),
-            Family::Ipv6 => settings::ipv6(&self.interface, "force_forwarding"),
-        }
-    }
-
-    /// What somebody sets who wants the whole host to be a router; it changes every interface.
-    fn everywhere(&self) -> bool {
-        settings::is_on(&match self.family {
-            Family::Ipv4 => settings::ipv4("all", "forwarding"),
-            Family::Ipv6 => settings::ipv6("all", "forwarding"),
-        })
-    }
-
-    /// `ipv4-eth0`.
-    fn label(&self) -> String {
-        let family = match self.family {
-            Family::Ipv4 => "ipv4",
-            Family::Ipv6 => "ipv6",
-        };
-        format!("{family}-{}", self.interface)
-    }
-
-    fn from_label(label: &str) -> Option<Switch> {
-        let (family, interface) = label.split_once('-')?;
-        let family = match family {
-            "ipv4" => Family::Ipv4,
-            "ipv6" => Family::Ipv6,
-            _ => return None,
-        };
-        Some(Switch { family, interface: interface.to_owned() })
-    }
-
-    fn guard(&self) -> String {
-        format!("hostctl-guard-{}", self.label())
-    }
-
-    fn change_guard(&self, change: impl Fn(Batch) -> Batch) -> Result<(), PrivateError> {
-        let object = || format!("table {}", self.guard());
-        let opened = Netlink::open(netlink::Family::Netfilter);
-        let netlink = opened.map_err(|errno| PrivateError::Rules(object(), errno.into()))?;
-        // Deleted first: a table that is there would get its rules a second time.
-        commit(&netlink, &change(Batch::default().delete(&self.guard())))
-    }
-
-    /// Which device this is, and whether the whole host forwards: what a record says, so that a
-    /// device of the same name that came later is not taken for it.
-    fn circumstances(&self, links: &Links) -> Result<Option<String>, PrivateError> {
-        let index = links.index(&self.interface)?;
-        Ok(index.map(|index| format!("{index} {}\n", u8::from(self.everywhere()))))
-    }
-}
-
-/// Forwarding that is on because of us.
+/// Forwarding that is on because of us, and off again when this is dropped, if nobody else needs
+/// it.
 #[derive(Debug)]
-pub(super) struct Held {
-    /// Of what.
-    pub(super) switch: Switch,
-    record: Option<File>,
+pub(super) struct Forwarding {
     directory: PathBuf,
+    held: Vec<Held>,
 }
 
-impl Held {
-    /// Whether it is still that device, and nobody made the whole host a router meanwhile.
-    pub(super) fn is_current(&self, links: &Links) -> Result<bool, PrivateError> {
-        let path = path(&self.directory, &self.switch)?;
-        let now = self.switch.circumstances(links)?;
-        Ok(now.is_some_and(|now| fs::read_to_string(path).is_ok_and(|then| then == now)))
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // Without a lock of ours on it; what can't be restored now is left to the next sweep.
-        self.record = None;
-        let _ = turn(&self.directory).and_then(|_turn| restore(&self.directory, &self.switch));
-    }
-}
-
-/// Switch forwarding on for an interface. `None` where there is nothing to do: it was on already,
-/// or there is no such interface.
-pub(super) fn hold(
-    directory: &Path,
+/// A record with our lock on it.
+#[derive(Debug)]
+struct Held {
     switch: Switch,
-    links: &Links,
-) -> Result<Option<Held>, PrivateError> {
-    let _turn = turn(directory)?;
+    record: File,
+}
+
+impl Forwarding {
+    /// None yet; records are in `directory`.
+    pub(super) fn none(directory: PathBuf) -> Forwarding {
+        Forwarding { directory, held: Vec::new() }
+    }
+
+    /// Switch on what is wanted and off. What is gone, has come again as another device, or was
+    /// switched on by somebody else, is let go of.
+    pub(super) fn refresh(&mut self, wanted: Vec<Switch>) -> Result<(), PrivateError> {
+        let links = Links::open()?;
+        let _turn = turn(&self.directory)?;
+        let mut gone = Vec::new();
+        for held in std::mem::take(&mut self.held) {
+            let now = held.switch.circumstances(&links)?;
+            let then = fs::read_to_string(path(&self.directory, &held.switch)?).ok();
+            if now.is_some() && now == then {
+                self.held.push(held);
+            } else {
+                gone.push(held.switch);
+            }
+        }
+        restore(&self.directory, &gone)?;
+        for switch in wanted {
+            if !self.held.iter().any(|held| held.switch == switch) {
+                let record = hold(&self.directory, &switch, &links)?;
+                self.held.extend(record.map(|record| Held { switch, record }));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Forwarding {
+    fn drop(&mut self) {
+        let unlocked = |Held { switch, record }| {
+            drop(record);
+            switch
+        };
+        let switches: Vec<Switch> = self.held.drain(..).map(unlocked).collect();
+        if !switches.is_empty() {
+            // What can't be restored now is left to the next sweep.
+            let _ = turn(&self.directory).and_then(|_turn| restore(&self.directory, &switches));
+        }
+    }
+}
+
+/// Switch forwarding on for an interface; the record, locked. `None` where there is nothing to do:
+/// it was on already, or there is no such interface.
+fn hold(directory: &Path, switch: &Switch, links: &Links) -> Result<Option<File>, PrivateError> {
     let Some(now) = switch.circumstances(links)? else { return Ok(None) };
-    let path = path(directory, &switch)?;
+    let path = path(directory, switch)?;
     let failed = |error| PrivateError::Record(path.clone(), error);
-    let on = settings::is_on(&switch.setting());
     let ours = fs::read_to_string(&path).is_ok_and(|then| then == now);
-    if on && !ours {
+    if settings::is_on(&switch.setting()) && !ours {
         return Ok(None);
     }
     let record = File::options().read(true).write(true).create(true).truncate(false).open(&path);
@@ -166,16 +100,24 @@ pub(super) fn hold(
     // In this order: a kill in between leaves a record, or a guard too many, never one too few.
     let noted = if ours { Ok(()) } else { fs::write(&path, &now).map_err(failed) };
     let done = noted.and_then(|()| {
-        let guard = ruleset::guard(switch.guard(), switch.family, &switch.interface);
-        switch.change_guard(|batch| batch.create(&guard))?;
+        raise_guard(switch)?;
         settings::set(switch.setting(), "1")
     });
     if let Err(error) = done {
         drop(record);
-        let _ = restore(directory, &switch); // the first failure is the one to tell
+        let _ = restore(directory, std::slice::from_ref(switch)); // the first failure is told
         return Err(error);
     }
-    Ok(Some(Held { switch, record: Some(record), directory: directory.to_owned() }))
+    Ok(Some(record))
+}
+
+fn raise_guard(switch: &Switch) -> Result<(), PrivateError> {
+    let guard = ruleset::guard(switch.guard(), switch.family, &switch.interface);
+    match commit(&netfilter()?, &Batch::default().create(&guard)) {
+        // It came in one piece: one that is there is whole.
+        Err(PrivateError::Rules(_, refusal)) if refusal.errno == Errno::EEXIST => Ok(()),
+        result => result,
+    }
 }
 
 /// Restore everything in this network namespace that nobody needs.
@@ -183,33 +125,49 @@ pub(super) fn sweep(directory: &Path) -> Result<(), PrivateError> {
     let failed = |error| PrivateError::Record(directory.to_owned(), error);
     let _turn = turn(directory)?;
     let prefix = format!("{}-", namespace_inode()?);
+    let mut switches = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         let label = name.to_str().and_then(|name| name.strip_prefix(&prefix));
-        if let Some(switch) = label.and_then(Switch::from_label) {
-            restore(directory, &switch)?;
-        }
+        switches.extend(label.and_then(Switch::from_label));
     }
-    Ok(())
+    restore(directory, &switches)
 }
 
-/// Undo what a record says, if nobody has it locked.
-fn restore(directory: &Path, switch: &Switch) -> Result<(), PrivateError> {
-    let path = path(directory, switch)?;
-    let failed = |error| PrivateError::Record(path.clone(), error);
-    let record = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        opened => opened.map_err(failed)?,
-    };
-    if !lock::try_lock(&record, Share::Alone).map_err(|errno| failed(errno.into()))? {
+/// Undo what records say that nobody has locked.
+fn restore(directory: &Path, switches: &[Switch]) -> Result<(), PrivateError> {
+    let links = Links::open()?;
+    let mut restored = Vec::new();
+    // Deleting a table waits for packets on their way through it: all at once.
+    let mut guards = Batch::default();
+    for switch in switches {
+        let path = path(directory, switch)?;
+        let failed = |error| PrivateError::Record(path.clone(), error);
+        let record = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(failed)?,
+        };
+        if !lock::try_lock(&record, Share::Alone).map_err(|errno| failed(errno.into()))? {
+            continue;
+        }
+        let then = fs::read_to_string(&path).map_err(failed)?;
+        if switch.circumstances(&links)?.is_some_and(|now| now == then) {
+            settings::set(switch.setting(), "0")?;
+        }
+        guards = guards.delete(&switch.guard());
+        restored.push(path);
+    }
+    if restored.is_empty() {
         return Ok(());
     }
-    let then = fs::read_to_string(&path).map_err(failed)?;
-    if switch.circumstances(&Links::open()?)?.is_some_and(|now| now == then) {
-        settings::set(switch.setting(), "0")?;
-    }
-    switch.change_guard(|batch| batch)?;
-    fs::remove_file(&path).map_err(failed)
+    commit(&netfilter()?, &guards)?;
+    let remove = |path| fs::remove_file(&path).map_err(|error| PrivateError::Record(path, error));
+    restored.into_iter().try_for_each(remove)
+}
+
+fn netfilter() -> Result<Netlink, PrivateError> {
+    let opened = Netlink::open(Family::Netfilter);
+    opened.map_err(|errno| PrivateError::Rules("a socket for it".to_owned(), errno.into()))
 }
 
 /// Records are looked at and changed by one process at a time, for moments.

@@ -13,6 +13,7 @@
 
 mod ends;
 mod error;
+mod flows;
 mod forwarding;
 mod ruleset;
 mod settings;
@@ -26,12 +27,11 @@ use host_sys::netlink::{Family, Netlink, Refusal};
 use loadbalancer::nft::{Batch, Device, Table};
 use manifest_spec::manifest::Protocol;
 
-use super::link::Links;
 use crate::plan::Directories;
 use crate::store;
 use ends::{Host, Inside};
 pub use error::PrivateError;
-use forwarding::{Held, Internet, Switch};
+use forwarding::{Forwarding, Internet, Switch};
 pub use ruleset::{GATEWAY, GATEWAY6, device_name, table};
 
 /// What an instance gets.
@@ -65,6 +65,8 @@ pub struct Forward {
 }
 
 /// A service on the host's loopback device that the instance may use, by the gateway's address.
+/// One that has bound itself to the device (SO_BINDTODEVICE), as systemd-resolved's stub on
+/// 127.0.0.53 has, is not reached this way: packets come by the pair, whatever their destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inward {
     /// TCP or UDP.
@@ -78,13 +80,12 @@ pub struct Inward {
 /// An instance's network, as long as this value lives.
 #[derive(Debug)]
 pub struct PrivateNetwork {
-    // Dropped from above to below: without the pair nothing passes that the table would stop.
     host: Host,
-    _table: Netlink,
-    forwarding: Vec<Held>,
+    /// The socket the table goes with.
+    table: Option<Netlink>,
+    forwarding: Forwarding,
     namespace: OwnedFd,
     layout: Layout,
-    records: PathBuf,
     ipv6_egress: bool,
 }
 
@@ -101,15 +102,15 @@ pub fn build(layout: &Layout, directories: &Directories) -> Result<PrivateNetwor
     let host = Host::create(layout, &namespace)?;
     let internet = Internet::of_host();
     host.settle(internet)?;
-    let table = load(&table(layout))?;
+    let table = Some(load(&table(layout))?);
     inside.connect(layout, host.ipv6)?;
     host.connect(layout)?;
     let ipv6_egress = host.ipv6 && internet != Internet::Ipv4Only;
-    let forwarding = Vec::new();
+    let forwarding = Forwarding::none(records);
     let layout = layout.clone();
-    let mut network =
-        PrivateNetwork { host, _table: table, forwarding, namespace, layout, records, ipv6_egress };
+    let mut network = PrivateNetwork { host, table, forwarding, namespace, layout, ipv6_egress };
     network.refresh()?;
+    flows::forget(&network.layout)?;
     Ok(network)
 }
 
@@ -145,20 +146,8 @@ impl PrivateNetwork {
     /// # Errors
     /// When forwarding can't be switched on an interface.
     pub fn refresh(&mut self) -> Result<(), PrivateError> {
-        let links = Links::open()?;
-        let mut kept = Vec::new();
-        for held in self.forwarding.drain(..) {
-            if held.is_current(&links)? {
-                kept.push(held);
-            }
-        }
-        self.forwarding = kept;
-        for switch in self.wanted()? {
-            if !self.forwarding.iter().any(|held| held.switch == switch) {
-                self.forwarding.extend(forwarding::hold(&self.records, switch, &links)?);
-            }
-        }
-        Ok(())
+        let wanted = self.wanted()?;
+        self.forwarding.refresh(wanted)
     }
 
     /// What must forward for packets to pass: the interfaces they come in by from outside, replies
@@ -178,6 +167,16 @@ impl PrivateNetwork {
             families.iter().map(move |family| Switch::new(*family, interface.clone()))
         };
         Ok(interfaces.into_iter().flat_map(switches).collect())
+    }
+}
+
+impl Drop for PrivateNetwork {
+    fn drop(&mut self) {
+        // The pair first: without it nothing passes that the table would stop. What is forgotten
+        // while the table still redirects would be learnt anew.
+        self.host.disconnect();
+        self.table = None;
+        let _ = flows::forget(&self.layout);
     }
 }
 
