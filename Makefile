@@ -16,7 +16,7 @@ HOSTCTL := $(CARGO_TARGET_DIR)/$(HOST)/release/hostctl
 
 BUILD_NEEDS := gcc libc6-dev
 RUN_NEEDS   := $(BUILD_NEEDS) python3
-TEST_NEEDS  := $(RUN_NEEDS) busybox-static nginx nodejs postgresql redis-server ruby util-linux
+TEST_NEEDS  := $(RUN_NEEDS) busybox-static nftables nginx nodejs postgresql redis-server ruby util-linux
 BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun util-linux
 
 .PHONY: build run test bench lint clean

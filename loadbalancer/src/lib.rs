@@ -1,4 +1,4 @@
-//! Names, balancing policies, the ruleset and the HTTP front. Only its charter yet.
+//! Names, balancing policies, the ruleset and the HTTP front. Only [`nft`] and its charter yet.
 //!
 //! Will own: the registry of names and backends, policies (built in and as plugins), the nftables
 //! ruleset as a pure value with its diff and its one writer, hooks with their schedules, and the
@@ -7,3 +7,5 @@
 //! dependency inside the workspace is `manifest-spec`.
 
 #![forbid(unsafe_code)]
+
+pub mod nft;

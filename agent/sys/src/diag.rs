@@ -5,14 +5,14 @@
 //! meets it. Sees every user's sockets, without privilege.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrStorage, bind,
-    recv, sendto, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
 
-use crate::{Errno, Result};
+use crate::Result;
+use crate::netlink::{self, Family, Netlink, array};
 
 /// Transport protocols that have ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +63,6 @@ pub fn try_bind(transport: Transport, address: IpAddr, port: u16, reuse: bool) -
 
 /// NETLINK_SOCK_DIAG's request and answer (linux/sock_diag.h).
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
-/// NLMSG_ERROR, NLMSG_DONE (netlink(7)).
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
 /// NLM_F_REQUEST | NLM_F_DUMP.
 const REQUEST_DUMP: u16 = 0x301;
 /// Sizes of nlmsghdr, inet_diag_req_v2 and inet_diag_msg (linux/inet_diag.h).
@@ -90,13 +87,14 @@ pub fn sockets(transport: Transport, port: u16) -> Result<Vec<Socket>> {
 }
 
 fn dump(family: u8, transport: Transport, port: u16) -> Result<Vec<Socket>> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let protocol = SockProtocol::NetlinkSockDiag;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
-    let kernel = NetlinkAddr::new(0, 0);
-    sendto(socket.as_raw_fd(), &request(family, transport, port), &kernel, MsgFlags::empty())?;
+    let netlink = Netlink::open(Family::SocketDiagnosis)?;
     let mut found = Vec::new();
-    while read_some(&socket, transport, &mut found)? {}
+    let each = |answer: &netlink::Message<'_>| {
+        if answer.kind == SOCK_DIAG_BY_FAMILY {
+            found.extend(message(answer.body, transport));
+        }
+    };
+    netlink.ask(&request(family, transport, port), each).map_err(|refusal| refusal.errno)?;
     // Kernels before 5.0 ignored the port of a request.
     found.retain(|(number, _)| *number == port);
     Ok(found.into_iter().map(|(_, socket)| socket).collect())
@@ -119,43 +117,6 @@ fn request(family: u8, transport: Transport, port: u16) -> Vec<u8> {
     bytes
 }
 
-/// Take one datagram of the answer; whether more will come.
-fn read_some(
-    socket: &OwnedFd,
-    transport: Transport,
-    found: &mut Vec<(u16, Socket)>,
-) -> Result<bool> {
-    let mut buffer = vec![0_u8; 32 * 1024];
-    let length = loop {
-        match recv(socket.as_fd().as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-            Err(Errno::EINTR) => {}
-            result => break result?,
-        }
-    };
-    let mut rest = &buffer[..length];
-    while let Some((kind, body, behind)) = split(rest) {
-        match kind {
-            NLMSG_DONE => return Ok(false),
-            NLMSG_ERROR => {
-                let code = array(body, 0).map_or(0, i32::from_ne_bytes);
-                return Err(Errno::from_raw(-code));
-            }
-            SOCK_DIAG_BY_FAMILY => found.extend(message(body, transport)),
-            _ => {}
-        }
-        rest = behind;
-    }
-    Ok(length > 0)
-}
-
-/// The first netlink message: its type, its body, and what follows.
-fn split(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let length = u32::from_ne_bytes(array(bytes, 0)?) as usize;
-    let body = bytes.get(HEADER..length)?;
-    let next = length.next_multiple_of(4).min(bytes.len());
-    Some((u16::from_ne_bytes(array(bytes, 4)?), body, &bytes[next..]))
-}
-
 fn message(body: &[u8], transport: Transport) -> Option<(u16, Socket)> {
     let body = body.get(..MESSAGE)?;
     let address = match i32::from(body[0]) {
@@ -171,16 +132,13 @@ fn message(body: &[u8], transport: Transport) -> Option<(u16, Socket)> {
     Some((u16::from_be_bytes(array(body, 4)?), socket))
 }
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at + N)?.try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, UdpSocket};
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+    use crate::Errno;
 
     fn inode(fd: &impl AsRawFd) -> u32 {
         std::fs::metadata(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap().ino() as u32

@@ -1,0 +1,61 @@
+//! Attributes and headers of netlink (netlink(7), libnl's attribute format).
+//!
+//! Invariant: every attribute starts at a multiple of four bytes and says its length without the
+//! padding. Numbers of nf_tables are big-endian.
+
+/// NLA_F_NESTED.
+const NESTED: u16 = 1 << 15;
+/// NFPROTO_INET.
+pub(super) const INET: u8 = 1;
+
+/// A row of attributes.
+#[derive(Debug, Default)]
+pub(super) struct Attributes(Vec<u8>);
+
+impl Attributes {
+    /// Bytes as they are.
+    pub(super) fn bytes(&mut self, kind: u16, value: &[u8]) {
+        self.0.extend(((4 + value.len()) as u16).to_ne_bytes());
+        self.0.extend(kind.to_ne_bytes());
+        self.0.extend(value);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+    }
+
+    /// A string, which ends with a zero.
+    pub(super) fn string(&mut self, kind: u16, value: &str) {
+        self.bytes(kind, &[value.as_bytes(), &[0]].concat());
+    }
+
+    /// A number of 32 bits.
+    pub(super) fn number(&mut self, kind: u16, value: u32) -> &mut Self {
+        self.bytes(kind, &value.to_be_bytes());
+        self
+    }
+
+    /// Attributes within an attribute.
+    pub(super) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Attributes)) {
+        let mut inner = Attributes::default();
+        fill(&mut inner);
+        self.bytes(kind | NESTED, &inner.0);
+    }
+}
+
+/// Add a message: nlmsghdr, nfgenmsg, attributes.
+pub(super) fn message(
+    bytes: &mut Vec<u8>,
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    (family, resource): (u8, u16),
+    attributes: &Attributes,
+) {
+    let length = 16 + 4 + attributes.0.len();
+    bytes.extend((length as u32).to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend([0; 4]); // the kernel knows the sender
+    bytes.extend([family, 0]); // NFNETLINK_V0
+    bytes.extend(resource.to_be_bytes());
+    bytes.extend(&attributes.0);
+}

@@ -1,0 +1,76 @@
+//! Tables, chains and rules.
+
+use super::Statement;
+
+/// A table of family inet: it sees IPv4 and IPv6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name: letters, digits, `-`, `_`, `.` and `/`, at most 255 bytes.
+    pub name: String,
+    /// Whether it belongs to the socket that makes it: the kernel lets nobody else change it, and
+    /// removes it when the socket is closed (NFT_TABLE_F_OWNER, kernel 5.12).
+    pub owned: bool,
+    /// Its chains; one that is jumped to comes before the one that jumps.
+    pub chains: Vec<Chain>,
+}
+
+/// A chain of rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name, unique in the table.
+    pub name: String,
+    /// Where packets enter it; `None`: only by a jump.
+    pub base: Option<Base>,
+    /// Its rules, in their order.
+    pub rules: Vec<Rule>,
+}
+
+/// How a chain hangs in the path of packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Base {
+    /// What it is for.
+    pub kind: Kind,
+    /// Where it hangs.
+    pub hook: Hook,
+    /// Its place among chains of the same hook: lower comes first (linux/netfilter_ipv4.h).
+    pub priority: i32,
+    /// What becomes of packets that no rule decided about.
+    pub policy: Policy,
+}
+
+/// What a base chain is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Letting through and dropping.
+    Filter,
+    /// Rewriting addresses: it sees the first packet of a connection only.
+    Nat,
+}
+
+/// Where a packet is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// It came in, nothing is decided.
+    Prerouting,
+    /// It is for this host.
+    Input,
+    /// It goes on to another.
+    Forward,
+    /// This host made it.
+    Output,
+    /// It is about to leave.
+    Postrouting,
+}
+
+/// The fate of undecided packets. Accepted here, they still meet the chains of other tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// They go on.
+    Accept,
+    /// They end.
+    Drop,
+}
+
+/// One rule: its statements hold from left to right, the last acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule(pub Vec<Statement>);
