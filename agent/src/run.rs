@@ -139,6 +139,7 @@ pub fn run(
         standard: options.standard,
         streams,
         cgroup: boundary.cgroup(),
+        network: boundary.network(),
         given: sockets,
     };
     let sandbox = sandbox::spawn(&steps, around).map_err(|errno| {

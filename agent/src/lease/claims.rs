@@ -23,6 +23,8 @@ pub struct Claims {
     ports: Vec<Port>,
     data: Vec<PathBuf>,
     addresses: Option<Pool>,
+    /// Whether the address of its own is where the ports are; else they lead there from the host's.
+    on_own: bool,
     range: PortRange,
     directories: Directories,
 }
@@ -57,6 +59,7 @@ impl Claims {
             service: plan.service.clone(),
             instance: plan.instance,
             ports: on_host.collect(),
+            on_own: plan.network == Network::Host,
             addresses: own.then_some(Pool(policy.addresses)),
             range: policy.ports,
             data: managed.map(|grant| grant.source.clone()).collect(),
@@ -94,7 +97,7 @@ impl Claims {
             let number = number.checked_sub(u32::from(self.offset))?;
             let number = u16::try_from(number).ok()?;
             let protocol = port.protocol;
-            match own {
+            match own.filter(|_| self.on_own) {
                 // A program binds all addresses, whichever interface the port is reachable through.
                 None => keys.push(Key::port(protocol, number)),
                 Some(own) => {

@@ -15,7 +15,6 @@ use super::LeaseError;
 use super::key::Key;
 use super::ledger::{Lease, Ledger};
 use super::row::{self, Row};
-use super::table::State;
 
 const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -99,21 +98,13 @@ impl fmt::Display for Ports {
 /// as there are any, the range that instances' ports come from.
 fn wanted(rows: &[Row], range: PortRange, ephemeral: (u16, u16)) -> Ports {
     let port = |row: &Row| match row.key {
-        Key::Port { number, .. } if is_alive(row) => Some((number, number)),
+        Key::Port { number, .. } if row.is_alive() => Some((number, number)),
         _ => None,
     };
     let held = Ports(rows.iter().filter_map(port).collect()).ordered();
     match held.0.is_empty() {
         true => held,
         false => held.with(&Ports(vec![(range.first, range.last)])).within(ephemeral),
-    }
-}
-
-fn is_alive(row: &Row) -> bool {
-    match row.state {
-        State::Held => row.holder.process.is_alive(),
-        State::Draining => row.guard.is_some_and(|guard| guard.is_alive()),
-        _ => false,
     }
 }
 

@@ -26,6 +26,17 @@ pub struct Row {
     pub guard: Option<Process>,
 }
 
+impl Row {
+    /// Whether its holder, or what that left behind, is still there.
+    pub fn is_alive(&self) -> bool {
+        match self.state {
+            State::Held => self.holder.process.is_alive(),
+            State::Draining => self.guard.is_some_and(|guard| guard.is_alive()),
+            _ => false,
+        }
+    }
+}
+
 /// One transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -7,16 +7,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use manifest_spec::manifest::Network;
+
+use super::address::Added;
 use super::cgroup::{Cgroup, CgroupError};
 use super::enforcement::{Enforcement, EnforcementError};
 use super::hosts::{Hosts, HostsError};
+use super::link::LinkError;
+use super::link::LinkMonitor;
 use super::meaning::{self, Answers};
 use super::names::{self, Lookup, NameError};
+use super::pool::Pool;
+use super::private::{self, PrivateError, PrivateNetwork};
 use crate::lease::holder::Process;
-use crate::plan::{HostFacts, Plan, Wall};
+use crate::plan::{HostFacts, Plan, PlannedAddress, Wall};
 
 /// How often host names are looked up again.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -34,6 +40,10 @@ pub enum BoundaryError {
     Interface(String, String, Vec<String>),
     /// The file of host names can't be written.
     Hosts(HostsError),
+    /// The instance's own address, or watching interfaces.
+    Link(LinkError),
+    /// The network of its own.
+    Private(PrivateError),
 }
 
 impl fmt::Display for BoundaryError {
@@ -44,6 +54,8 @@ impl fmt::Display for BoundaryError {
             BoundaryError::Name(_, error) => error.fmt(f),
             BoundaryError::Interface(_, name, _) => write!(f, "this host has no interface {name}"),
             BoundaryError::Hosts(error) => error.fmt(f),
+            BoundaryError::Link(error) => error.fmt(f),
+            BoundaryError::Private(error) => error.fmt(f),
         }
     }
 }
@@ -56,9 +68,12 @@ pub struct Boundary {
     plan: Plan,
     answers: Answers,
     names: Names,
+    monitor: Option<LinkMonitor>,
     hosts: Option<Hosts>,
     // In this order: the rules go with the cgroup.
     wall: Option<(Enforcement, Cgroup)>,
+    network: Option<PrivateNetwork>,
+    _address: Option<Added>,
 }
 
 /// Host names that are looked up again from time to time.
@@ -83,22 +98,46 @@ impl Boundary {
         let interfaces = interfaces(plan)?;
         let all = meaning::names(plan);
         let named = names::look_up(&all, waiting).map_err(|error| unknown(plan, error))?;
-        let resolvers = match plan.resolver {
-            true => names::resolvers(&read("/etc/resolv.conf")),
-            false => Vec::new(),
+        let resolvers = match plan.network {
+            Network::Private => names::reached_privately(&facts.resolvers),
+            _ => facts.resolvers.clone(),
         };
         let answers = Answers { names: named, resolvers, interfaces };
         let hosts = match all.is_empty() {
             true => None,
             false => Some(Hosts::write(plan, facts, &answers).map_err(BoundaryError::Hosts)?),
         };
+        let _address = own_address(plan, facts)?;
+        let network = meaning::layout(plan, &answers)
+            .map(|layout| private::build(&layout, &facts.directories))
+            .transpose()
+            .map_err(BoundaryError::Private)?;
         let wall = match plan.wall {
             Wall::Cgroup => Some(hold(plan, facts, &answers)?),
             _ => None,
         };
         let next = (!all.is_empty()).then(|| Instant::now() + REFRESH);
         let names = Names { all, asked: Vec::new(), next };
-        Ok(Boundary { plan: plan.clone(), answers, names, hosts, wall })
+        let watches = !answers.interfaces.is_empty() || network.is_some();
+        let monitor = watches.then(LinkMonitor::open).transpose().map_err(BoundaryError::Link)?;
+        let mut boundary = Boundary {
+            plan: plan.clone(),
+            answers,
+            names,
+            monitor,
+            hosts,
+            wall,
+            network,
+            _address,
+        };
+        // What came or went before the monitor listened.
+        boundary.look_at_interfaces();
+        Ok(boundary)
+    }
+
+    /// The network that was built for the instance.
+    pub fn network(&self) -> Option<BorrowedFd<'_>> {
+        self.network.as_ref().map(PrivateNetwork::namespace)
     }
 
     /// Where the instance is to be born.
@@ -108,7 +147,8 @@ impl Boundary {
 
     /// Readable (poll) when [`Boundary::tend`] has something to do.
     pub fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.names.asked.iter().filter_map(Lookup::source)
+        let asked = self.names.asked.iter().filter_map(Lookup::source);
+        asked.chain(self.monitor.iter().map(AsFd::as_fd))
     }
 
     /// When [`Boundary::tend`] has something to do at the latest.
@@ -120,6 +160,10 @@ impl Boundary {
     pub fn tend(&mut self, ready: &[usize]) {
         let mut changed = false;
         for place in ready.iter().rev() {
+            if *place >= self.names.asked.len() {
+                changed |= self.look_at_interfaces();
+                continue;
+            }
             let lookup = self.names.asked.swap_remove(*place);
             let name = lookup.name().to_owned();
             // A resolver that does not answer now has not taken anything back.
@@ -134,6 +178,24 @@ impl Boundary {
         if changed {
             self.apply();
         }
+    }
+
+    /// Take in which interfaces there are now; whether rules depend on what changed.
+    fn look_at_interfaces(&mut self) -> bool {
+        let Some(monitor) = &self.monitor else { return false };
+        // A monitor that fails has heard of something: look.
+        let _ = monitor.changed();
+        if let Some(network) = &mut self.network {
+            let _ = network.refresh();
+        }
+        let named = meaning::interfaces(&self.plan).into_iter();
+        let found = named.filter_map(|(name, _)| {
+            host_sys::net::interface_index(&name).map(|index| (name, index))
+        });
+        let found: BTreeMap<_, _> = found.collect();
+        let changed = found != self.answers.interfaces;
+        self.answers.interfaces = found;
+        changed
     }
 
     /// The new rules first, then the names that lead to them.
@@ -191,6 +253,14 @@ fn unknown(plan: &Plan, error: NameError) -> BoundaryError {
     BoundaryError::Name(format!("{}access.connect{index}", plan.key_prefix), error)
 }
 
-fn read(path: &str) -> String {
-    std::fs::read_to_string(Path::new(path)).unwrap_or_default()
+/// An address of its own, on the host's network.
+fn own_address(plan: &Plan, facts: &HostFacts) -> Result<Option<Added>, BoundaryError> {
+    match plan.address {
+        PlannedAddress::Own(Some(own)) if plan.network == Network::Host => {
+            Added::add(own, Pool(plan.addresses), &facts.directories)
+                .map(Some)
+                .map_err(BoundaryError::Link)
+        }
+        _ => Ok(None),
+    }
 }

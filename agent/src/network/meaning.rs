@@ -3,12 +3,13 @@
 //! Invariant: [`rules`] is pure; a word without an answer grants nothing.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
-use manifest_spec::manifest;
+use manifest_spec::manifest::{self, Network, Protocol};
 
+use super::private::{Forward, GATEWAY, Inward, Layout};
 use super::rules::{Destination, PortRule, Reach, Rules};
-use crate::plan::{Plan, PlannedAddress, PlannedPort};
+use crate::plan::{Maker, Plan, PlannedAddress, PlannedPort};
 
 /// The port of the domain name system (RFC 1035).
 pub const DNS: u16 = 53;
@@ -46,6 +47,39 @@ pub fn interfaces(plan: &Plan) -> Vec<(String, String)> {
     granted.chain(plan.ports.iter().filter_map(of_port)).collect()
 }
 
+/// The network of its own that a plan describes, if it does.
+pub fn layout(plan: &Plan, answers: &Answers) -> Option<Layout> {
+    let PlannedAddress::Own(Some(own)) = plan.address else { return None };
+    if plan.network != Network::Private {
+        return None;
+    }
+    let forward = |port: &PlannedPort| Forward {
+        protocol: port.protocol,
+        outside: port.port,
+        inside: port.inside,
+        interface: port.interface.clone(),
+    };
+    let passed = |port: &&PlannedPort| port.maker == Maker::Program;
+    let inward = |protocol, port| Inward {
+        protocol,
+        port,
+        to: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+    };
+    let needs = plan.needs.iter().filter_map(|need| need.port);
+    let mut inwards: Vec<_> = needs.map(|port| inward(Protocol::Tcp, port)).collect();
+    if plan.resolver && answers.resolvers.contains(&GATEWAY.into()) {
+        inwards.extend([Protocol::Tcp, Protocol::Udp].map(|protocol| inward(protocol, DNS)));
+    }
+    Some(Layout {
+        name: plan.instance_name(),
+        address: own.v4,
+        address6: own.v6,
+        forwards: plan.ports.iter().filter(passed).map(forward).collect(),
+        egress: plan.interfaces.clone(),
+        inward: inwards,
+    })
+}
+
 /// What a plan grants, given these answers.
 pub fn rules(plan: &Plan, answers: &Answers) -> Rules {
     let index = |name: &String| answers.interfaces.get(name).copied();
@@ -53,11 +87,14 @@ pub fn rules(plan: &Plan, answers: &Answers) -> Rules {
         PlannedAddress::Own(own) => own,
         PlannedAddress::Host => None,
     };
+    // In a network of its own the port is moved, and interfaces are judged, on the way there.
+    let private = plan.network == Network::Private;
     let port = |port: &PlannedPort| PortRule {
         protocol: port.protocol,
         inside: port.inside,
-        outside: port.port,
+        outside: if private { port.inside } else { port.port },
         interface: match (&port.interface, own) {
+            _ if private => None,
             (Some(name), _) => Some(index(name).unwrap_or(0)),
             // No other host knows this address, so nothing for it comes from outside.
             (None, Some(_)) => Some(LOOPBACK),
@@ -67,8 +104,13 @@ pub fn rules(plan: &Plan, answers: &Answers) -> Rules {
     Rules {
         ports: plan.ports.iter().map(port).collect(),
         own,
+        alone: private,
         reach: reach(plan, answers),
-        interfaces: plan.interfaces.as_ref().map(|all| all.iter().filter_map(index).collect()),
+        interfaces: plan
+            .interfaces
+            .as_ref()
+            .filter(|_| !private)
+            .map(|all| all.iter().filter_map(index).collect()),
         raw: plan.capabilities.iter().any(|name| name == "CAP_NET_RAW"),
     }
 }

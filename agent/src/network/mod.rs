@@ -5,6 +5,7 @@
 //! enforce them. Invariant: the program starts only when every rule is in force, and nothing of it
 //! outlives the run. Never decides what is granted: the plan has.
 
+pub mod address;
 mod assemble;
 pub mod boundary;
 pub mod cgroup;

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use host_sys::poll::{Interest, wait};
 
+use super::private::GATEWAY;
+
 /// The host's way to ask its resolver.
 const GETENT: &str = "/usr/bin/getent";
 /// Longest answer, in bytes.
@@ -162,6 +164,17 @@ pub fn resolvers(text: &str) -> Vec<IpAddr> {
         })
         .collect();
     if named.is_empty() { vec![IpAddr::from([127, 0, 0, 1])] } else { named }
+}
+
+/// Where these resolvers are seen from a private network: those on the host's loopback device by
+/// the gateway.
+pub fn reached_privately(resolvers: &[IpAddr]) -> Vec<IpAddr> {
+    let mut seen: Vec<IpAddr> = resolvers
+        .iter()
+        .map(|address| if address.is_loopback() { GATEWAY.into() } else { *address })
+        .collect();
+    seen.dedup();
+    seen
 }
 
 #[cfg(test)]

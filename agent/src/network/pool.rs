@@ -28,9 +28,9 @@ impl Pool {
         (1..).map_while(move |number| self.nth(number))
     }
 
-    /// Whether this is one of them.
-    pub fn holds(self, address: Ipv4Addr) -> bool {
-        address.to_bits() >> (32 - self.0.prefix) == self.0.v4.to_bits() >> (32 - self.0.prefix)
+    /// The one with this IPv4 address; `None` if it is none of them.
+    pub fn with(self, address: Ipv4Addr) -> Option<OwnAddress> {
+        self.nth(address.to_bits().checked_sub(self.0.v4.to_bits())?)
     }
 }
 
@@ -43,8 +43,11 @@ mod tests {
         let range = AddressRange { prefix: 30, ..AddressRange::default() };
         let all: Vec<_> = Pool(range).all().map(|own| own.v4.to_string()).collect();
         assert_eq!(all, ["10.99.0.1", "10.99.0.2"]);
-        assert!(Pool(range).holds("10.99.0.3".parse().unwrap()));
-        assert!(!Pool(range).holds("10.99.0.4".parse().unwrap()));
+        let with = |address: &str| Pool(range).with(address.parse().unwrap());
+        assert_eq!(with("10.99.0.2"), Pool(range).nth(2));
+        for other in ["10.99.0.0", "10.99.0.3", "10.99.0.4", "10.98.255.255"] {
+            assert_eq!(with(other), None, "{other}");
+        }
         let last = Pool(AddressRange::default()).all().last().unwrap();
         assert_eq!(last.v4.to_string(), "10.99.255.254");
         assert_eq!(last.v6.to_string(), "fd5c:91e3:7ab4::fffe");

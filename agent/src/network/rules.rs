@@ -16,6 +16,9 @@ pub struct Rules {
     pub ports: Vec<PortRule>,
     /// The address that is this instance's alone.
     pub own: Option<OwnAddress>,
+    /// Whether it has all addresses for itself too, as in a network of its own: binding them all
+    /// then means no other.
+    pub alone: bool,
     /// Where it may connect and send to.
     pub reach: Reach,
     /// Indexes of the only interfaces that packets may pass; `None` for any.
@@ -104,6 +107,9 @@ impl Rules {
             return (at.port() == 0 && self.reaches_something()).then_some(at);
         };
         match self.own {
+            Some(_) if self.alone && at.ip().is_unspecified() => {
+                Some(SocketAddr::new(at.ip(), rule.outside))
+            }
             Some(own) if own.covers(at.ip()) => {
                 Some(SocketAddr::new(own.like(at.ip()), rule.outside))
             }

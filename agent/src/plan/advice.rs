@@ -220,6 +220,7 @@ mod tests {
             interfaces: None,
             connect: Vec::new(),
             address: crate::plan::PlannedAddress::Host,
+            addresses: Default::default(),
             wall: crate::plan::Wall::Empty,
             needs: Vec::new(),
             capabilities: Vec::new(),

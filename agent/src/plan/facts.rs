@@ -4,13 +4,17 @@
 //! Invariant: probing changes nothing. The answers are plain values, so plans are tested with
 //! made-up hosts. Never decides anything.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use manifest_spec::policy::UidRange;
 use serde::Serialize;
 
 use super::directories::{Directories, DirectoryError};
-use crate::network::{cgroup, enforcement};
+use crate::network::{cgroup, enforcement, names};
+
+/// Where systemd-resolved listens (systemd-resolved.service(8)).
+const STUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
 
 /// Names at the root of the file system that are links into /usr on a merged host.
 const ROOT_ENTRIES: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -44,6 +48,8 @@ pub struct HostFacts {
     pub zone: Option<PathBuf>,
     /// `/bin` and its kin.
     pub root_entries: Vec<(String, RootEntry)>,
+    /// Addresses of the host's resolvers.
+    pub resolvers: Vec<IpAddr>,
     /// Hard limit of open files of the caller.
     pub files_limit: u64,
     /// Uid ranges of subordinate ids: owner, first, count (subuid(5), subgid(5)).
@@ -84,6 +90,7 @@ impl HostFacts {
             controllers: controllers(),
             zone: zone(),
             root_entries: ROOT_ENTRIES.iter().filter_map(|name| root_entry(name)).collect(),
+            resolvers: resolvers(),
             files_limit: files.map_or(1024, |(_, hard)| hard),
             subordinate: if uid == 0 { subordinate() } else { Vec::new() },
             directories: Directories::from_environment(uid == 0, variable)?,
@@ -136,6 +143,18 @@ pub fn kernel() -> (u32, u32) {
     let release = host_sys::process::kernel_release();
     let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().ok());
     (parts.next().flatten().unwrap_or(0), parts.next().flatten().unwrap_or(0))
+}
+
+/// What resolv.conf(5) names; where that is only systemd-resolved's stub, which answers nobody but
+/// the loopback device, those behind it.
+fn resolvers() -> Vec<IpAddr> {
+    let read = |path| std::fs::read_to_string(path).map(|text| names::resolvers(&text)).ok();
+    let named = read("/etc/resolv.conf").unwrap_or_default();
+    let stub = named.iter().all(|one| *one == IpAddr::from(STUB));
+    match read("/run/systemd/resolve/resolv.conf").filter(|_| stub) {
+        Some(behind) => named.into_iter().chain(behind).collect(),
+        None => named,
+    }
 }
 
 fn controllers() -> Vec<String> {

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use manifest_spec::manifest::{Base, Destination, Network, Protocol};
+use manifest_spec::policy::AddressRange;
 use serde::Serialize;
 
 use crate::network::rules::OwnAddress;
@@ -65,6 +66,8 @@ pub struct Plan {
     pub connect: Vec<Destination>,
     /// The address behind its wildcard and loopback binds.
     pub address: PlannedAddress,
+    /// Where addresses of their own come from on this host.
+    pub addresses: AddressRange,
     /// What holds it to its ports and destinations.
     pub wall: Wall,
     /// Services it may connect to.

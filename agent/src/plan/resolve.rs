@@ -3,6 +3,7 @@
 //! Owns all defaults of hostctl. Invariant: pure; a value of the manifest is used as it is or
 //! refused, never changed. Every error names the key.
 
+use std::net::Ipv4Addr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::grants::Context;
 use super::permit::{identify, limits, permit};
 use super::unenforced::{port_key, unenforced, unsupported};
 use super::{Grant, HostFacts, Identity, Maker, Need, Plan, PlannedAddress, PlannedPort, Wall};
+use crate::network::private::GATEWAY;
 use crate::network::rules::OwnAddress;
 
 /// Search path inside every sandbox.
@@ -106,15 +108,18 @@ pub fn resolve(
         grants,
         denied: context.off_limits(),
         network,
-        resolver: network == Network::Host && service.access.connect.iter().flatten().any(named),
+        resolver: network != Network::None && service.access.connect.iter().flatten().any(named),
         interfaces: service.access.interfaces.clone(),
         connect: service.access.connect.iter().flatten().cloned().collect(),
-        address: match service.access.address {
-            Some(Address::Own) => PlannedAddress::Own(settings.address),
+        address: match (network, service.access.address) {
+            (Network::Private, _) | (_, Some(Address::Own)) => {
+                PlannedAddress::Own(settings.address)
+            }
             _ => PlannedAddress::Host,
         },
+        addresses: policy.addresses,
         wall: wall(network, service, identity, facts),
-        needs: needs(manifest, service),
+        needs: needs(manifest, service, network),
         capabilities: service.access.capabilities.clone().unwrap_or_default(),
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
         limits,
@@ -220,7 +225,12 @@ fn unmovable(plan: &Plan) -> Vec<Diagnostic> {
             errors.push(Diagnostic::new(port.key.clone(), message).with_hint(hint));
         }
     }
-    if matches!(plan.address, PlannedAddress::Own(_)) && plan.wall != Wall::Cgroup {
+    if plan.network == Network::Private && plan.identity.is_rootless() {
+        let key = format!("{}access.network", plan.key_prefix);
+        let message = "a private network can be built as root only";
+        let hint = "run it as root, or write network = \"host\"";
+        errors.push(Diagnostic::new(key, message).with_hint(hint));
+    } else if matches!(plan.address, PlannedAddress::Own(_)) && plan.wall != Wall::Cgroup {
         let key = format!("{}access.address", plan.key_prefix);
         let message = "an address of its own can be given as root only, with a network granted";
         errors.push(
@@ -262,7 +272,12 @@ fn planned(port: &Port, prefix: &str, offset: u16, sockets: &[(Protocol, u16)]) 
     }
 }
 
-fn needs(manifest: &Manifest, service: &Service) -> Vec<Need> {
+/// A network of its own reaches the host's loopback address by its gateway.
+fn needs(manifest: &Manifest, service: &Service, network: Network) -> Vec<Need> {
+    let host = match network {
+        Network::Private => GATEWAY,
+        _ => Ipv4Addr::LOCALHOST,
+    };
     let find = |name: &ServiceName| manifest.services.iter().find(|service| service.name == *name);
     let main = |service: &Service| {
         service.ports.iter().find(|port| port.name.is_none()).map(|port| port.port)
@@ -272,7 +287,7 @@ fn needs(manifest: &Manifest, service: &Service) -> Vec<Need> {
         .iter()
         .map(|name| Need {
             name: name.to_string(),
-            host: "127.0.0.1".to_owned(),
+            host: host.to_string(),
             port: find(name).and_then(main),
         })
         .collect()

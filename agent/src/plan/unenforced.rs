@@ -32,11 +32,6 @@ pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) 
             );
         }
     }
-    if service.access.network == Some(Network::Private) {
-        let key = format!("{prefix}access.network");
-        let hint = "write network = \"host\" or \"none\", or --set access.network=host".to_owned();
-        refuse(key, "a private network can't be built", hint);
-    }
     if service.count.is_some_and(|count| count > 1) {
         let what = "only one instance runs in the foreground";
         refuse(format!("{prefix}count"), what, format!("add --set {prefix}count=1"));

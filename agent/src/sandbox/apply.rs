@@ -59,6 +59,8 @@ type Done = Result<(), StepError>;
 pub(super) struct Scaffold<'a> {
     /// Sockets that the caller gave for the program.
     given: &'a [OwnedFd],
+    /// The network that was built for the instance.
+    network: Option<BorrowedFd<'a>>,
     /// Sockets that the program gets, in its order.
     pub sockets: Vec<OwnedFd>,
     /// The host's root.
@@ -75,8 +77,8 @@ pub(super) struct Scaffold<'a> {
 
 impl<'a> Scaffold<'a> {
     /// One to begin with.
-    pub(super) fn new(given: &'a [OwnedFd]) -> Self {
-        Scaffold { given, ..Scaffold::default() }
+    pub(super) fn new(given: &'a [OwnedFd], network: Option<BorrowedFd<'a>>) -> Self {
+        Scaffold { given, network, ..Scaffold::default() }
     }
 
     /// Do one step. [`Step::Isolate`] was done by starting this process, and [`Step::Start`] is
@@ -107,6 +109,10 @@ impl<'a> Scaffold<'a> {
             Step::NoNewPrivileges => Ok(process::no_new_privileges()?),
             Step::Landlock(landlock) => restrict(landlock),
             Step::Listen(listen) => self.listen(listen),
+            Step::EnterNetwork => {
+                let network = self.network.ok_or(Errno::EBADF)?;
+                Ok(host_sys::namespace::enter_network(network)?)
+            }
             Step::LeaveNetwork => Ok(process::leave_network()?),
             Step::OwnCgroups => Ok(process::own_cgroup_namespace()?),
             Step::FilterCalls { capabilities, syscalls, datagrams, notify } => {

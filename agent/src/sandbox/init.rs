@@ -53,6 +53,8 @@ pub struct Surroundings<'a> {
     pub streams: [BorrowedFd<'a>; 3],
     /// Its first process is born in this cgroup, so that nothing of it was ever outside.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// The network that was built for the instance.
+    pub network: Option<BorrowedFd<'a>>,
     /// Sockets that the caller gave for the program.
     pub given: &'a [OwnedFd],
 }
@@ -114,7 +116,7 @@ fn build(
     for (number, fd) in (0..).zip(around.streams) {
         process::set_standard(number, fd).map_err(|errno| failed(0, errno.into()))?;
     }
-    let mut scaffold = Scaffold::new(around.given);
+    let mut scaffold = Scaffold::new(around.given, around.network);
     for (index, step) in steps.iter().enumerate() {
         scaffold.apply(step).map_err(|error| failed(index, error))?;
         if let Step::Start(program) = step {

@@ -36,8 +36,8 @@ use host_sys::limit::Limit;
 use host_sys::process::Namespaces;
 use manifest_spec::manifest::{Base, Destination, Network, Protocol};
 
-use crate::network::hosts;
 use crate::network::meaning::{Answers, DNS};
+use crate::network::{hosts, names};
 use crate::plan::facts::{HostFacts, RootEntry};
 use crate::plan::resolve::{PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
 use crate::plan::{Grant, GrantKind, Maker, Plan, PlannedAddress, PlannedPort, Wall};
@@ -65,6 +65,9 @@ pub fn build(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     steps.extend(sockets);
     if left_late {
         steps.push(Step::LeaveNetwork);
+    }
+    if plan.network == Network::Private {
+        steps.push(Step::EnterNetwork);
     }
     steps.extend([Step::DetachMounts, Step::NewRoot]);
     steps.extend(files(plan, facts));
@@ -124,7 +127,7 @@ fn files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     }
     steps.extend(identity_files(plan, facts));
     if plan.resolver {
-        steps.push(Step::Copy { path: "/etc/resolv.conf".into() });
+        steps.push(resolver(plan, facts));
     }
     steps.extend(base::DEVICES.map(Step::Device));
     steps.extend(base::DEVICE_LINKS.map(|(path, target)| link(path, target)));
@@ -158,6 +161,17 @@ fn system_base(facts: &HostFacts) -> Vec<Step> {
     );
     steps.extend(base::BOUND.map(|path| host(path, true, false)));
     steps
+}
+
+/// The host's resolver; in a network of its own those of its resolvers that are reached from there.
+fn resolver(plan: &Plan, facts: &HostFacts) -> Step {
+    let path = PathBuf::from("/etc/resolv.conf");
+    if plan.network != Network::Private {
+        return Step::Copy { path };
+    }
+    let reached = names::reached_privately(&facts.resolvers);
+    let content = reached.iter().map(|address| format!("nameserver {address}\n")).collect();
+    Step::File { path, content }
 }
 
 /// What hostctl itself shows the program, for reading.

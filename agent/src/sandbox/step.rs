@@ -102,6 +102,8 @@ pub enum Step {
     Listen(Listen),
     /// Leave the host's network for an empty one.
     LeaveNetwork,
+    /// Leave the host's network for the one that was built for the instance.
+    EnterNetwork,
     /// See cgroups from its own on (cgroup_namespaces(7)).
     OwnCgroups,
     /// Restrict system calls.
@@ -247,6 +249,7 @@ impl fmt::Display for Step {
                 write!(f, "{verb} socket on {}/{}", listen.port, listen.protocol.as_str())
             }
             Step::LeaveNetwork => f.write_str("leave the host's network for an empty one"),
+            Step::EnterNetwork => f.write_str("leave the host's network for a private one"),
             Step::OwnCgroups => f.write_str("see cgroups from its own on"),
             Step::FilterCalls { syscalls, datagrams, .. } => {
                 let less = if *datagrams { "" } else { ", no UDP" };

@@ -1,5 +1,6 @@
 //! The host's name and its loopback device, as far as new namespaces need them.
 
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
@@ -38,6 +39,18 @@ pub fn interface_names() -> Vec<String> {
     let all = nix::net::if_::if_nameindex();
     let names = all.iter().flat_map(|all| all.iter());
     names.map(|one| one.name().to_string_lossy().into_owned()).collect()
+}
+
+/// The addresses of an interface of this network namespace.
+pub fn interface_addresses(name: &str) -> Vec<IpAddr> {
+    let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    all.filter(|one| one.interface_name == name)
+        .filter_map(|one| {
+            let address = one.address?;
+            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
+        })
+        .collect()
 }
 
 /// Set the host name of this uts namespace, at most 64 bytes.

@@ -79,6 +79,13 @@ pub(super) fn bind(hook: Hook, rules: &Rules) -> Option<Vec<Instruction>> {
             if_port(code, rule, next);
             if let Some(own) = rules.own {
                 let (ours, other) = (code.label(), code.label());
+                if rules.alone {
+                    let named = code.label();
+                    if_specified(code, family, named);
+                    write_port(code, rule);
+                    code.answer(BIND);
+                    code.place(named);
+                }
                 if_local(code, family, Some(own), ours);
                 code.jump(other);
                 code.place(ours);
@@ -259,6 +266,14 @@ fn if_local(code: &mut Assembler, family: Family, own: Option<OwnAddress>, label
                 code.place(other);
             }
         }
+    }
+}
+
+/// Jump if the address is not the unspecified one.
+fn if_specified(code: &mut Assembler, family: Family, label: Label) {
+    match family {
+        Family::V4(address, _) => code.if_not(address, 0, label),
+        Family::V6 => WORDS.into_iter().for_each(|word| code.if_not(word, 0, label)),
     }
 }
 

@@ -75,9 +75,11 @@ fn rules() -> impl Strategy<Value = Rules> {
         Just(Reach::Anywhere),
         prop::collection::vec(destinations(), 0..4).prop_map(Reach::Only),
     ];
-    (ports, prop::option::of(Just(OWN)), reach).prop_map(|(ports, own, reach)| Rules {
+    let own = prop::option::of(Just(OWN));
+    (ports, own, any::<bool>(), reach).prop_map(|(ports, own, alone, reach)| Rules {
         ports,
         own,
+        alone,
         reach,
         interfaces: None,
         raw: false,

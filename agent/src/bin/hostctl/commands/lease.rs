@@ -24,19 +24,10 @@ pub fn lease(arguments: LeaseArguments, ui: &Ui) -> Result<ExitCode, Error> {
     }
 }
 
-/// Whether its holder, or what that left behind, is still there.
-fn is_alive(row: &Row) -> bool {
-    match row.state {
-        State::Held => row.holder.process.is_alive(),
-        State::Draining => row.guard.is_some_and(|guard| guard.is_alive()),
-        _ => false,
-    }
-}
-
 fn list(all: bool, json: bool, ui: &Ui) -> Result<ExitCode, Error> {
     let ledger = lease::look(&facts::directories()?, now).map_err(Error::Lease)?;
     let mut rows = ledger.map_or_else(|| Ok(Vec::new()), |ledger| ledger.rows())?;
-    rows.retain(|row| all || is_alive(row));
+    rows.retain(|row| all || row.is_alive());
     if json {
         let leases: Vec<_> = rows.iter().map(object).collect();
         ui.answer(&format!("{:#}\n", json!({ "v": 1, "leases": leases })))?;
@@ -53,7 +44,7 @@ fn line(row: &Row) -> [String; 4] {
 
 /// As the ledger has it, but that a death nobody has looked into yet is told.
 fn state(row: &Row) -> &'static str {
-    if row.state == State::Held && !is_alive(row) { "dead" } else { row.state.name() }
+    if row.state == State::Held && !row.is_alive() { "dead" } else { row.state.name() }
 }
 
 fn held_by(row: &Row) -> String {
@@ -65,7 +56,7 @@ fn object(row: &Row) -> Value {
     json!({
         "key": row.key.to_string(),
         "state": row.state,
-        "alive": is_alive(row),
+        "alive": row.is_alive(),
         "holder": row.holder.name(),
         "pid": row.holder.process.pid,
         "since": row.since,
