@@ -7,8 +7,11 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::Command;
 
+use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket,
+};
 
 /// A network namespace.
 #[derive(Debug)]
@@ -53,7 +56,9 @@ impl Namespace {
 }
 
 fn settle(device: &str, addresses: &[&str]) {
-    ip(&format!("link set {device} arp off up"));
+    // Without ARP a device sends to its own hardware address: both ends have the same, so that what
+    // is sent leaves at once, to whatever IP address, and arrives.
+    ip(&format!("link set {device} address 02:00:00:00:00:01 arp off up"));
     for address in addresses {
         // An IPv6 address is not tried out first, so that all are there at once.
         let nodad = if address.contains(':') { "nodad" } else { "" };
@@ -80,11 +85,16 @@ pub fn alone<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// The index of a device of this thread's namespace.
+pub fn index(device: &str) -> u32 {
+    if_nametoindex(device).unwrap()
+}
+
 /// Every packet that passes a device of a namespace, from when it was opened (packet(7)).
 #[derive(Debug)]
 pub struct Tap {
     socket: OwnedFd,
-    packets: Vec<Vec<u8>>,
+    packets: Vec<(usize, Vec<u8>)>,
 }
 
 impl Tap {
@@ -98,11 +108,22 @@ impl Tap {
 
     /// How many packets have these bytes in them.
     pub fn count(&mut self, part: &[u8]) -> usize {
+        self.count_of(part, |_| true)
+    }
+
+    /// The same of one device, by its index.
+    pub fn count_on(&mut self, device: u32, part: &[u8]) -> usize {
+        self.count_of(part, |index| index == device as usize)
+    }
+
+    fn count_of(&mut self, part: &[u8], device: impl Fn(usize) -> bool) -> usize {
         let mut packet = [0; 65_536];
-        while let Ok(length) = recv(self.socket.as_raw_fd(), &mut packet, MsgFlags::empty()) {
-            self.packets.push(packet[..length].to_vec());
+        while let Ok((length, from)) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut packet) {
+            let device = from.map_or(0, |from| from.ifindex());
+            self.packets.push((device, packet[..length].to_vec()));
         }
-        let holds = |packet: &&Vec<u8>| packet.windows(part.len()).any(|bytes| bytes == part);
-        self.packets.iter().filter(holds).count()
+        let holds = |packet: &[u8]| packet.windows(part.len()).any(|bytes| bytes == part);
+        let packets = self.packets.iter().filter(|(index, _)| device(*index));
+        packets.filter(|(_, packet)| holds(packet)).count()
     }
 }

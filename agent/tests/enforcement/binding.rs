@@ -52,7 +52,8 @@ fn a_port_that_is_not_leased_is_not_bound() {
         let wall = Wall::raise(&rules);
         for word in REFUSED.iter().copied().chain(ephemeral.iter().map(String::as_str)) {
             // UDP-Lite is gone from newer kernels.
-            let gone = word.contains("udplite") && !wall.outside("dial", &[word]).ends_with("EEDED\n");
+            let gone =
+                word.contains("udplite") && !wall.outside("dial", &[word]).ends_with("EEDED\n");
             if !gone {
                 wall.holds("dial", &[(word, "EPERM")]);
                 assert_eq!(wall.outside("dial", &[word]), format!("{word}: SUCCEEDED\n"));

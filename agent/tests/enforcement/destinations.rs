@@ -8,8 +8,8 @@ use crate::namespace::{Namespace, Tap, alone, ip};
 use crate::wall::{Wall, leased, nothing, only};
 
 /// A host beyond the wire that no rule grants, and one that is granted on port 5000.
-const FORBIDDEN: [&str; 2] = ["203.0.113.77", "2001:db8:77::77"];
-const GRANTED: [&str; 2] = ["203.0.113.5", "2001:db8:77::5"];
+pub const FORBIDDEN: [&str; 2] = ["203.0.113.77", "2001:db8:77::77"];
+pub const GRANTED: [&str; 2] = ["203.0.113.5", "2001:db8:77::5"];
 
 /// How a TCP socket can begin to talk to an address.
 const STREAM_VERBS: [&str; 4] =
@@ -19,7 +19,7 @@ const DATAGRAM_VERBS: [&str; 5] =
     ["connect/udp", "send/udp", "sendmsg/udp", "sendmmsg/udp", "cork/udp"];
 
 /// A wire to a network where everybody would be, as far as this host can tell.
-fn wired() -> Namespace {
+pub fn wired() -> Namespace {
     let (here, there) = (Namespace::current(), Namespace::new());
     here.wire("near", &["203.0.113.1/24", "2001:db8:77::1/64"], &there, "far", &["203.0.113.2/24"]);
     ip("route add default dev near");
@@ -27,7 +27,8 @@ fn wired() -> Namespace {
     there
 }
 
-fn every_way(addresses: &[&str], port: u16) -> Vec<String> {
+/// Every word that begins to talk to these addresses.
+pub fn every_way(addresses: &[&str], port: u16) -> Vec<String> {
     let verbs = STREAM_VERBS.iter().chain(&DATAGRAM_VERBS);
     let words = |verb: &&str| {
         addresses.iter().map(|address| format!("{verb}/{address}/{port}")).collect::<Vec<_>>()
@@ -35,7 +36,8 @@ fn every_way(addresses: &[&str], port: u16) -> Vec<String> {
     verbs.flat_map(words).collect()
 }
 
-fn bytes(address: &str) -> Vec<u8> {
+/// An address as packets have it.
+pub fn bytes(address: &str) -> Vec<u8> {
     match address.parse().unwrap() {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
