@@ -226,9 +226,10 @@ fn masked(code: &mut Assembler, word: Register, value: u32, mask: u32, label: La
         0 => {}
         u32::MAX => code.if_not(word, value.to_be(), label),
         _ => {
-            code.copy_word(R8, word);
-            code.and(R8, mask.to_be());
-            code.if_not(R8, (value & mask).to_be(), label);
+            // r8 may hold a port here; r0 holds nothing between calls.
+            code.copy_word(R0, word);
+            code.and(R0, mask.to_be());
+            code.if_not(R0, (value & mask).to_be(), label);
         }
     }
 }
