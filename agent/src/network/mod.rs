@@ -4,3 +4,5 @@
 //! Owns everything between a plan's ports, destinations and interfaces and the kernel objects that
 //! enforce them. Invariant: the program starts only when every rule is in force, and nothing of it
 //! outlives the run. Never decides what is granted: the plan has.
+
+pub mod scope;
