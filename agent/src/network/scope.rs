@@ -7,7 +7,7 @@
 //! the app's processes keep the scope, and systemd removes it with the last of them.
 //!
 //! Invariant: a scope outlives neither its placeholder nor its app, so nothing is left whatever ends
-//! hostctl, and when. Never moves hostctl, and never writes below the scope.
+//! hostctl, and when; seconds later at most. Never moves hostctl, and never writes below the scope.
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -157,7 +157,7 @@ pub fn start(name: &str, description: &str) -> Result<Scope, ScopeError> {
     }
     let own = cgroup_of(Path::new("/proc/self/cgroup"))?;
     let unit = request::unit_name(name);
-    let placeholder = Placeholder::start().map_err(ScopeError::Placeholder)?;
+    let placeholder = Placeholder::start(&unit).map_err(ScopeError::Placeholder)?;
     let (mut bus, socket, before) = connect(end)?;
     let wanted = Wanted {
         unit: &unit,
@@ -171,7 +171,10 @@ pub fn start(name: &str, description: &str) -> Result<Scope, ScopeError> {
         Ok(Answer::Started) => {}
         Ok(Answer::Refused(error, text)) => return Err(ScopeError::Refused(unit, error, text)),
         Ok(Answer::Ended(result)) => return Err(ScopeError::NotStarted(unit, result)),
-        Err(error) => return Err(ScopeError::Interrupted(unit, socket.into(), error)),
+        Err(error) => {
+            placeholder.leave();
+            return Err(ScopeError::Interrupted(unit, socket.into(), error));
+        }
     }
     let path = folder_of(&placeholder, &unit)?;
     Ok(Scope { unit, path, placeholder })
