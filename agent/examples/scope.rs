@@ -40,13 +40,15 @@ fn run(name: &str, program: &str, arguments: &[&str]) -> Result<bool, String> {
     println!("pid {}\nunit {}", std::process::id(), scope.unit);
     let folder = scope.path.join("app");
     std::fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    // The program moves itself, which a run of hostctl never does: it is born there.
-    let script =
+    // The program moves itself, which a run of hostctl never does: it is born there. It ends with
+    // this process, and does not start if that has ended before it could ask for this.
+    let last = "[ $PPID = \"$0\" ] && exec \"$@\"";
+    let first =
         "echo $$ > \"$0\"/cgroup.procs && echo app $$ && exec setpriv --pdeathsig KILL \"$@\"";
     let mut child = Command::new("sh")
-        .args(["-c", script])
+        .args(["-c", first])
         .arg(&folder)
-        .arg(program)
+        .args(["sh", "-c", last, &std::process::id().to_string(), program])
         .args(arguments)
         .spawn()
         .map_err(|error| format!("sh can't be started: {error}"))?;

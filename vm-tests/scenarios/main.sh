@@ -32,6 +32,14 @@ say "boot $(uname -r), systemd $(systemctl --version | sed -n '1s/systemd \([0-9
 cd /root || exit 1
 while read -r name; do
     [ ! -e "$progress/$name.done" ] || continue
+    if [ -e "$progress/$name.running" ]; then
+        say "said the guest went down in the middle of it"
+        : > "$progress/$name.done"
+        say "end 98"
+        continue
+    fi
+    : > "$progress/$name.running"
+    sync
     STAGE=$(($(cat "$progress/$name.stage" 2> /dev/null || echo 0) + 1))
     export STAGE
     [ $STAGE -gt 1 ] || say "begin $name"
@@ -43,6 +51,7 @@ while read -r name; do
             esac
         done
     code=$(cat /run/code)
+    rm "$progress/$name.running"
     if [ "$code" -eq $again ] && [ $STAGE -lt 5 ]; then
         echo $STAGE > "$progress/$name.stage"
         systemctl --no-block reboot

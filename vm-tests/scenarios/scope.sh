@@ -117,6 +117,22 @@ holds "the session keeps the caller" eval \
 systemctl stop session
 holds "nothing is left after its end" eventually gone
 
+echo "--- everything is stopped at once, as at shutdown"
+cat > $units/asker.service <<X
+[Service]
+ExecStart=$SCOPE probe-l sleep 1000
+ExecStop=sleep 3
+StandardOutput=file:/run/probe.asker
+X
+systemctl daemon-reload
+systemctl start asker
+eventually grep -qs '^app ' /run/probe.asker || cat /run/probe.asker
+app=$(sed -n 's/^app //p' /run/probe.asker)
+systemctl --no-block stop asker.service probe-l.scope
+sleep 1
+holds "the app waits for its caller's unit" lives "$app"
+holds "and is gone after it" eventually gone
+
 echo "--- a unit with Delegate=yes"
 delegated() {
     systemd-run --quiet --pipe --wait --collect -p Delegate=yes sh -c \

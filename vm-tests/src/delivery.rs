@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Scratch, disk, run};
+use crate::scratch::Scratch;
+use crate::tools::{disk, run};
 
 /// The programs under test and those that test them, by the name they have inside.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Scratch, disk, run};
+use crate::scratch::Scratch;
+use crate::tools::{disk, run};
 
 /// What decides how an image comes out, beside this file: name, content, and whether it is run.
 const RECIPE: [(&str, &str, bool); 6] = [
@@ -51,21 +52,21 @@ pub struct Kernel {
 }
 
 impl Image {
-    /// The image below `cache`, made if it is missing: minutes, and a few hundred MB of packages.
+    /// The image below `cache`, if it is there.
+    pub fn find(cache: &Path) -> Option<Image> {
+        let folder = cache.join(name());
+        folder.exists().then_some(Image { folder })
+    }
+
+    /// Make the image, in place of those of other recipes: a minute or more, and packages of 150 MB.
     ///
     /// # Errors
     /// What the programs said that make it.
-    pub fn get(cache: &Path, scratch: &Scratch) -> Result<Image, String> {
-        let mut hasher = DefaultHasher::new();
-        (RECIPE, LEFT_OUT, SIZE, include_str!("image.rs")).hash(&mut hasher);
-        let folder = cache.join(format!("debian-12-{:016x}", hasher.finish()));
-        if !folder.exists() {
-            println!("vm-tests: making the guest, a few minutes");
-            let made = make(scratch.path())?;
-            forget_others(cache);
-            std::fs::rename(made, &folder)
-                .map_err(|error| format!("{}: {error}", folder.display()))?;
-        }
+    pub fn make(cache: &Path, scratch: &Scratch) -> Result<Image, String> {
+        let folder = cache.join(name());
+        let made = make(scratch.path())?;
+        forget_others(cache);
+        std::fs::rename(made, &folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         Ok(Image { folder })
     }
 
@@ -90,6 +91,14 @@ impl Image {
         let kernel = self.folder.join(format!("vmlinuz-{release}"));
         Ok(Kernel { kernel, initrd: self.folder.join(format!("initrd.img-{release}")) })
     }
+}
+
+/// The name of the image's folder.
+fn name() -> String {
+    let mut hasher = DefaultHasher::new();
+    // How the tools are called is part of the recipe too.
+    (RECIPE, include_str!("image.rs")).hash(&mut hasher);
+    format!("debian-12-{:016x}", hasher.finish())
 }
 
 /// Whether `6.1.0-56-cloud-amd64` is a 6.1; 6.12 is not.

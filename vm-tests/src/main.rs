@@ -1,5 +1,5 @@
-//! `vm-tests [--kernel VERSION] [SCENARIO…]`: boots a guest and runs scenarios in it, all of them
-//! unless some are named. Started by `make vm-test`, which builds what they need.
+//! `vm-tests [--kernel VERSION] [--limit SECONDS] [SCENARIO…]`: boots a guest and runs scenarios in
+//! it, all of them unless some are named. Started by `make vm-test`, which builds what they need.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // a test's own tool
@@ -8,20 +8,49 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use vm_tests::Scratch;
 use vm_tests::delivery::{self, Programs};
 use vm_tests::image::Image;
 use vm_tests::machine::Machine;
 use vm_tests::report::{Ended, Line, Report};
+use vm_tests::scratch::Scratch;
 
-/// How long a guest may take for everything.
-const LIMIT: Duration = Duration::from_secs(40 * 60);
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    /// The beginning of a kernel's version; Debian 12's own is 6.1.
+    kernel: String,
+    /// How long the guest may take for everything.
+    limit: Duration,
+    /// Names; all if there are none.
+    scenarios: Vec<String>,
+}
 
-/// Debian 12's own kernel.
-const KERNEL: &str = "6.1";
+impl Wanted {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
+        let mut wanted = Wanted {
+            kernel: "6.1".to_owned(),
+            limit: Duration::from_secs(40 * 60),
+            scenarios: Vec::new(),
+        };
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--kernel" => wanted.kernel = value()?,
+                "--limit" => {
+                    let seconds = value()?;
+                    let seconds = seconds.parse().map_err(|_| format!("{seconds:?}: no seconds"));
+                    wanted.limit = Duration::from_secs(seconds?);
+                }
+                _ => wanted.scenarios.push(argument),
+            }
+        }
+        Ok(wanted)
+    }
+}
 
 fn main() -> ExitCode {
-    match run(std::env::args().skip(1).collect()) {
+    match Wanted::parse(std::env::args().skip(1)).and_then(run) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -32,34 +61,38 @@ fn main() -> ExitCode {
 }
 
 /// Whether every scenario passed.
-fn run(mut arguments: Vec<String>) -> Result<bool, String> {
-    let mut kernel = KERNEL.to_owned();
-    if arguments.first().is_some_and(|first| first == "--kernel") && arguments.len() > 1 {
-        kernel = arguments.drain(..2).nth(1).unwrap_or_default();
-    }
+fn run(mut wanted: Wanted) -> Result<bool, String> {
     let known = delivery::scenarios()?;
-    if let Some(unknown) = arguments.iter().find(|name| !known.contains(name)) {
+    if let Some(unknown) = wanted.scenarios.iter().find(|name| !known.contains(name)) {
         return Err(format!("no scenario {unknown:?}, but {}", known.join(", ")));
     }
-    let wanted = if arguments.is_empty() { known } else { arguments };
+    if wanted.scenarios.is_empty() {
+        wanted.scenarios = known;
+    }
     let programs = Programs::from_environment()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let cache = PathBuf::from(target).join("vm-tests");
     let scratch = Scratch::new(&cache)?;
-    let image = Image::get(&cache, &scratch)?;
-    let kernel = image.kernel(&kernel)?;
-    let disk = delivery::make(&programs, &wanted, &scratch)?;
-    println!("vm-tests: booting the guest for {}", wanted.join(", "));
+    let image = match Image::find(&cache) {
+        Some(image) => image,
+        None => {
+            println!("vm-tests: making the guest, a minute or two");
+            Image::make(&cache, &scratch)?
+        }
+    };
+    let kernel = image.kernel(&wanted.kernel)?;
+    let disk = delivery::make(&programs, &wanted.scenarios, &scratch)?;
+    println!("vm-tests: booting the guest for {}", wanted.scenarios.join(", "));
     let mut machine = Machine::boot(&kernel, &image.disk(), &disk)?;
     Ok(watch(&mut machine, &wanted))
 }
 
 /// Tell what the guest tells, until its end or that of its time.
-fn watch(machine: &mut Machine, wanted: &[String]) -> bool {
+fn watch(machine: &mut Machine, wanted: &Wanted) -> bool {
     let (start, mut began) = (Instant::now(), Instant::now());
     let mut report = Report::default();
     let trouble = loop {
-        let line = match machine.next(start + LIMIT) {
+        let line = match machine.next(start + wanted.limit) {
             Ok(Some(line)) => line,
             Ok(None) => break None,
             Err(error) => break Some(error),
@@ -82,10 +115,10 @@ fn watch(machine: &mut Machine, wanted: &[String]) -> bool {
         println!("vm-tests: {trouble}; the last lines of its console:");
         machine.console().for_each(|line| println!("    {line}"));
     }
-    let missing = report.missing(wanted);
+    let missing = report.missing(&wanted.scenarios);
     let seconds = start.elapsed().as_secs();
     match missing.as_slice() {
-        [] => println!("vm-tests: {} passed in {seconds} s", wanted.len()),
+        [] => println!("vm-tests: {} passed in {seconds} s", wanted.scenarios.len()),
         missing => println!("vm-tests: FAILED in {seconds} s: {}", missing.join(", ")),
     }
     missing.is_empty() && report.is_over()
