@@ -13,13 +13,16 @@ CARGO_FLAGS := --locked --target $(HOST)
 
 CARGO_TARGET_DIR ?= target
 HOSTCTL := $(CARGO_TARGET_DIR)/$(HOST)/release/hostctl
+BUILT   := $(CARGO_TARGET_DIR)/$(HOST)/debug
+VM_KERNEL ?= 6.1
 
 BUILD_NEEDS := gcc libc6-dev
 RUN_NEEDS   := $(BUILD_NEEDS) python3
 TEST_NEEDS  := $(RUN_NEEDS) busybox-static nftables nginx nodejs postgresql redis-server ruby util-linux
 BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun util-linux
+VM_NEEDS    := $(BUILD_NEEDS) debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 util-linux
 
-.PHONY: build run test bench lint clean
+.PHONY: build run test vm-test bench lint clean
 
 build:
 	@.ci/packages $(BUILD_NEEDS)
@@ -41,6 +44,19 @@ test:
 	@echo "make: building the binaries and the tests"
 	@cargo build $(CARGO_FLAGS) --workspace --bins
 	@cargo test $(CARGO_FLAGS) --workspace
+
+# What needs a host that systemd runs: scenarios in a Debian guest under QEMU, as root. SCENARIOS
+# names those to run; VM_KERNEL is the beginning of the version of a kernel that the guest has.
+vm-test: export HOSTCTL_BIN = $(BUILT)/hostctl
+vm-test: export SCOPE_BIN = $(BUILT)/examples/scope
+vm-test:
+	@.ci/packages $(VM_NEEDS)
+	@echo "make: building the binaries and the tests"
+	@cargo build $(CARGO_FLAGS) --workspace --bins
+	@cargo build $(CARGO_FLAGS) --package agent --example scope
+	@e2e=$$(cargo test $(CARGO_FLAGS) --package e2e --no-run --message-format json 2> /dev/null | \
+		sed -n 's/.*"name":"e2e".*"executable":"\([^"]*\)".*/\1/p') && \
+		E2E_BIN=$$e2e $(BUILT)/vm-tests --kernel $(VM_KERNEL) $(SCENARIOS)
 
 bench:
 	@.ci/packages $(BENCH_NEEDS)

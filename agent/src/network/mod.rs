@@ -18,3 +18,4 @@ pub mod pool;
 pub mod private;
 pub mod program;
 pub mod rules;
+pub mod scope;

@@ -27,6 +27,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod terminal;
+pub mod xattr;
 
 pub use nix::errno::Errno;
 

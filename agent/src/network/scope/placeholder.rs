@@ -1,0 +1,75 @@
+//! The process that a scope begins with. systemd makes none without, and hostctl itself must stay
+//! where its terminal's session or its service put it.
+//!
+//! Invariant: it ends when it is dropped, and after the hostctl that started it, however that ended:
+//! at once if it is in the scope; else when it is, or when systemd has had its time. It never ends
+//! while systemd may still be about to move it: a process that ended but was not waited for is taken
+//! into a scope that then is empty from the start, so that no end of anything makes systemd remove
+//! it. It runs no program and touches nothing.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use host_sys::Result;
+use host_sys::poll::{Interest, wait};
+use host_sys::process::{self, Child, Namespaces};
+use host_sys::signal::{Signals, number};
+
+use super::{PATIENCE, place};
+
+/// How often it looks where it is, once hostctl has ended.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A child that waits for its end.
+#[derive(Debug)]
+pub struct Placeholder(Child);
+
+impl Placeholder {
+    /// Start one, for this unit.
+    ///
+    /// # Errors
+    /// What [`process::spawn`] says.
+    pub fn start(unit: &str) -> Result<Placeholder> {
+        // Taken before the child exists: a number could be another's by the time the child asks.
+        let parent = process::hold(process::pid())?;
+        let child = process::spawn(Namespaces::default(), || {
+            let _ = process::set_name(c"hostctl-scope");
+            // What ends hostctl by a key or by its service's end must not end both at once.
+            let _ = process::new_session();
+            let _signals = Signals::block(&[number::HUP, number::INT, number::QUIT, number::TERM]);
+            let ended = [Interest { fd: parent.as_fd(), write: false }];
+            while matches!(wait(&ended, None).as_deref(), Ok([false])) {}
+            let end = Instant::now() + PATIENCE;
+            while !is_in(unit) && Instant::now() < end {
+                let _ = wait(&[], Some(PAUSE));
+            }
+            0
+        })?;
+        Ok(Placeholder(child))
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> i32 {
+        self.0.pid
+    }
+
+    /// Let it end by itself after this process has: what systemd will do with it is not known.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
+/// Whether this process's cgroup is that of the unit.
+fn is_in(unit: &str) -> bool {
+    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    place::cgroup(&text).and_then(|cgroup| Path::new(cgroup).file_name()) == Some(unit.as_ref())
+}
+
+impl Drop for Placeholder {
+    fn drop(&mut self) {
+        // It can only have ended already, or end now; there is nothing to do about either.
+        let _ = self.0.signal(number::KILL);
+        let _ = self.0.wait();
+    }
+}
