@@ -146,6 +146,7 @@ pub fn run(
         let name = steps.first().map(ToString::to_string).unwrap_or_default();
         RunError::Spawn(name, errno)
     })?;
+    boundary.inhabited();
     // Should this fail, a kill of hostctl only shows the leases as free a moment before the kernel
     // has ended the sandbox.
     let _ = held.guard(sandbox.init.pid);

@@ -46,6 +46,8 @@ impl Size {
 pub(super) enum Call {
     MapLookup = 1,
     MapUpdate = 2,
+    /// Nanoseconds since boot.
+    Clock = 5,
     LoadPacket = 26,
     FullSocket = 95,
 }
@@ -73,7 +75,12 @@ const ADD64_IMM: u8 = 0x07;
 const MOV32_REG: u8 = 0xbc;
 const AND32_IMM: u8 = 0x54;
 const LSH32_IMM: u8 = 0x64;
+const SUB32_REG: u8 = 0x1c;
+const RSH64_IMM: u8 = 0x77;
+// Class JMP32 (0x06).
+const JGT32_IMM: u8 = 0x26;
 const JEQ32_IMM: u8 = 0x16;
+const JNE32_REG: u8 = 0x5e;
 const JNE32_IMM: u8 = 0x56;
 const JEQ64_IMM: u8 = 0x15;
 const JUMP: u8 = 0x05;
@@ -138,6 +145,28 @@ impl Assembler {
 
     pub(super) fn shift_left(&mut self, to: Register, bits: u32) {
         self.push(LSH32_IMM, to, R0, 0, bits);
+    }
+
+    /// All 64 bits.
+    pub(super) fn shift_right(&mut self, to: Register, bits: u32) {
+        self.push(RSH64_IMM, to, R0, 0, bits);
+    }
+
+    /// The lower halves.
+    pub(super) fn subtract(&mut self, to: Register, from: Register) {
+        self.push(SUB32_REG, to, from, 0, 0);
+    }
+
+    /// Jump if the register's lower half is more than `value`.
+    pub(super) fn if_more(&mut self, register: Register, value: u32, label: Label) {
+        self.jumps.push((self.code.len(), label));
+        self.push(JGT32_IMM, register, R0, 0, value);
+    }
+
+    /// Jump if the lower halves differ.
+    pub(super) fn if_unlike(&mut self, one: Register, other: Register, label: Label) {
+        self.jumps.push((self.code.len(), label));
+        self.push(JNE32_REG, one, other, 0, 0);
     }
 
     /// Jump if the register's lower half is `value`.

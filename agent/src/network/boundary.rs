@@ -21,8 +21,9 @@ use super::meaning::{self, Answers};
 use super::names::{self, Lookup, NameError};
 use super::pool::Pool;
 use super::private::{self, PrivateError, PrivateNetwork};
+use super::scope::{self, Scope, ScopeError};
 use crate::lease::holder::Process;
-use crate::plan::{HostFacts, Plan, PlannedAddress, Wall};
+use crate::plan::{self, HostFacts, Plan, PlannedAddress};
 
 /// How often host names are looked up again.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -32,6 +33,8 @@ const REFRESH: Duration = Duration::from_secs(30);
 pub enum BoundaryError {
     /// There is no cgroup.
     Cgroup(CgroupError),
+    /// systemd made no scope for it.
+    Scope(ScopeError),
     /// The rules are not in force.
     Enforcement(EnforcementError),
     /// A destination has no address: its key.
@@ -50,6 +53,7 @@ impl fmt::Display for BoundaryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BoundaryError::Cgroup(error) => error.fmt(f),
+            BoundaryError::Scope(error) => error.fmt(f),
             BoundaryError::Enforcement(error) => error.fmt(f),
             BoundaryError::Name(_, error) => error.fmt(f),
             BoundaryError::Interface(_, name, _) => write!(f, "this host has no interface {name}"),
@@ -71,9 +75,18 @@ pub struct Boundary {
     monitor: Option<LinkMonitor>,
     hosts: Option<Hosts>,
     // In this order: the rules go with the cgroup.
-    wall: Option<(Enforcement, Cgroup)>,
+    wall: Option<Wall>,
     network: Option<PrivateNetwork>,
     _address: Option<Added>,
+}
+
+/// Rules and the cgroup they are on, dropped in this order.
+#[derive(Debug)]
+struct Wall {
+    enforcement: Enforcement,
+    cgroup: Cgroup,
+    /// What systemd made it in, until the instance is in it.
+    scope: Option<Scope>,
 }
 
 /// Host names that are looked up again from time to time.
@@ -113,7 +126,7 @@ impl Boundary {
             .transpose()
             .map_err(BoundaryError::Private)?;
         let wall = match plan.wall {
-            Wall::Cgroup => Some(hold(plan, facts, &answers)?),
+            plan::Wall::Cgroup => Some(hold(plan, facts, &answers)?),
             _ => None,
         };
         let next = (!all.is_empty()).then(|| Instant::now() + REFRESH);
@@ -142,7 +155,14 @@ impl Boundary {
 
     /// Where the instance is to be born.
     pub fn cgroup(&self) -> Option<BorrowedFd<'_>> {
-        self.wall.as_ref().map(|(_, cgroup)| cgroup.as_fd())
+        self.wall.as_ref().map(|wall| wall.cgroup.as_fd())
+    }
+
+    /// The instance has its first process now.
+    pub fn inhabited(&mut self) {
+        if let Some(scope) = self.wall.as_mut().and_then(|wall| wall.scope.take()) {
+            scope.release();
+        }
     }
 
     /// Readable (poll) when [`Boundary::tend`] has something to do.
@@ -201,7 +221,7 @@ impl Boundary {
     /// The new rules first, then the names that lead to them.
     fn apply(&mut self) {
         let rules = meaning::rules(&self.plan, &self.answers);
-        if let Some((enforcement, cgroup)) = &mut self.wall {
+        if let Some(Wall { enforcement, cgroup, .. }) = &mut self.wall {
             // What can't be changed stays as it was: narrower or older, never wider.
             let _ = enforcement.change(cgroup.as_fd(), &rules);
         }
@@ -212,20 +232,26 @@ impl Boundary {
 }
 
 /// The cgroup, with the rules on it.
-fn hold(
-    plan: &Plan,
-    facts: &HostFacts,
-    answers: &Answers,
-) -> Result<(Enforcement, Cgroup), BoundaryError> {
-    let none = BoundaryError::Cgroup(CgroupError::NotMounted);
-    let parent = facts.cgroup.as_deref().ok_or(none)?;
-    let own = Process::of(host_sys::process::pid())
-        .ok_or(BoundaryError::Cgroup(CgroupError::NotMounted))?;
-    let cgroup = Cgroup::make(parent, &plan.instance_name(), own).map_err(BoundaryError::Cgroup)?;
+fn hold(plan: &Plan, facts: &HostFacts, answers: &Answers) -> Result<Wall, BoundaryError> {
+    let none = || BoundaryError::Cgroup(CgroupError::NotMounted);
+    let own = facts.cgroup.as_deref().ok_or_else(none)?;
+    let process = Process::of(host_sys::process::pid()).ok_or_else(none)?;
+    let instance = plan.instance_name();
+    // systemd's cgroups are systemd's: below them only what it has handed over is ours.
+    let scope = match facts.systemd && !scope::delegated(own) {
+        true => {
+            let name = format!("hostctl-{instance}-{}", process.pid);
+            let description = format!("hostctl run: {instance}");
+            Some(scope::start(&name, &description).map_err(BoundaryError::Scope)?)
+        }
+        false => None,
+    };
+    let parent = scope.as_ref().map_or(own, |scope| &scope.path);
+    let cgroup = Cgroup::make(parent, &instance, process).map_err(BoundaryError::Cgroup)?;
     let rules = meaning::rules(plan, answers);
     let enforcement =
         Enforcement::attach(cgroup.as_fd(), &rules).map_err(BoundaryError::Enforcement)?;
-    Ok((enforcement, cgroup))
+    Ok(Wall { enforcement, cgroup, scope })
 }
 
 /// Every interface that the plan names, by index.

@@ -258,6 +258,12 @@ impl Plan {
             || self.ports.iter().any(|port| port.protocol == Protocol::Udp)
     }
 
+    /// Whether it may join multicast groups: it serves by UDP, or may send anywhere.
+    pub fn joins_groups(&self) -> bool {
+        self.connect.contains(&Destination::Anywhere)
+            || self.ports.iter().any(|port| port.protocol == Protocol::Udp)
+    }
+
     /// `app.service.instance`, the name a person sees in messages.
     pub fn instance_name(&self) -> String {
         format!("{}.{}.{}", self.app, self.service, self.instance)

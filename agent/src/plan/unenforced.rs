@@ -11,6 +11,10 @@ use super::{HostFacts, Identity, Maker, Plan, Unenforced, Wall};
 /// Landlock ABI from which abstract Unix sockets of the host are out of reach (kernel 6.12).
 const SCOPED_SOCKETS: u32 = 6;
 
+/// Capabilities that undo what is said of ports, destinations and interfaces: packets made by hand,
+/// routes and rules of the host's network, other namespaces, eBPF.
+const MIGHTY: [&str; 4] = ["CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_BPF"];
+
 /// Keys that this version can't honour and that would mislead if they were left aside.
 pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -99,12 +103,12 @@ pub(super) fn unenforced(
             "its socket was made by whoever started hostctl, and belongs to that one's cgroup",
         );
     }
-    if plan.wall == Wall::Cgroup && plan.capabilities.iter().any(|one| one == "CAP_NET_RAW") {
-        name(
-            true,
-            "ports and destinations",
-            "with CAP_NET_RAW the program makes packets that no rule on ports sees",
-        );
+    let mighty = |one: &&String| MIGHTY.contains(&one.as_str());
+    if let Some(capability) = plan.capabilities.iter().find(mighty)
+        && plan.wall == Wall::Cgroup
+    {
+        let why = format!("with {capability} the program can get around every rule on them");
+        name(true, "ports, destinations and interfaces", &why);
     }
     if plan.identity.is_rootless() {
         name(

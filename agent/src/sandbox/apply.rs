@@ -115,11 +115,12 @@ impl<'a> Scaffold<'a> {
             }
             Step::LeaveNetwork => Ok(process::leave_network()?),
             Step::OwnCgroups => Ok(process::own_cgroup_namespace()?),
-            Step::FilterCalls { capabilities, syscalls, datagrams, notify } => {
+            Step::FilterCalls { capabilities, syscalls, datagrams, groups, notify } => {
                 let request = seccomp::Request {
                     capabilities,
                     syscalls,
                     datagrams: *datagrams,
+                    groups: *groups,
                     notify: *notify,
                 };
                 self.filter(request)

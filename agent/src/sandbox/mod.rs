@@ -261,6 +261,7 @@ fn privileges(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
         capabilities: plan.capabilities.clone(),
         syscalls: plan.syscalls.clone(),
         datagrams: matches!(plan.wall, Wall::Empty | Wall::Cgroup) || plan.needs_datagrams(),
+        groups: plan.joins_groups(),
         notify: facts.notify,
     });
     steps

@@ -114,6 +114,8 @@ pub enum Step {
         syscalls: Vec<String>,
         /// Whether there is UDP.
         datagrams: bool,
+        /// Whether multicast groups may be joined.
+        groups: bool,
         /// Whether denied calls are reported by name.
         notify: bool,
     },

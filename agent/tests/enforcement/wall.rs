@@ -25,6 +25,7 @@ pub fn nothing() -> Rules {
         reach: Reach::Only(Vec::new()),
         interfaces: None,
         raw: false,
+        alone: false,
     }
 }
 

@@ -6,17 +6,23 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use host_sys::bpf::{Hook, Instruction};
+use manifest_spec::manifest::Protocol;
 
 use super::super::assemble::{
     Assembler, Call, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Register, STACK, Size,
 };
 use super::super::rules::{Destination, OwnAddress, PortRule, Reach, Rules};
+use super::packet::SOCKET_PORT;
 use super::{CLIENT, Clients, UDP, number, wire};
 
 const USER_IP4: i16 = 4;
 const USER_IP6: i16 = 8;
 const USER_PORT: i16 = 24;
 const PROTOCOL: i16 = 36;
+const SOCKET: i16 = 64;
+
+/// How long a client of a UDP port can be answered, in the units of [`now`].
+const REMEMBERED: u32 = 300;
 
 /// The last word of an IPv6 address.
 const LAST_WORD: i16 = USER_IP6 + 12;
@@ -128,9 +134,9 @@ pub(super) fn connect(hook: Hook, rules: &Rules, clients: Clients) -> Option<Vec
         match &rules.reach {
             Reach::Anywhere => code.answer(PASS),
             Reach::Only(destinations) => {
-                reach(code, family, destinations, R7);
+                reach(code, family, destinations, R7, true);
                 if let Some(clients) = clients {
-                    answer_clients(code, family, clients);
+                    answer_clients(code, family, rules, clients);
                 }
                 code.answer(REFUSE);
             }
@@ -160,7 +166,14 @@ pub(super) fn told(hook: Hook, rules: &Rules, peer: bool) -> Option<Vec<Instruct
 }
 
 /// Pass if the address in the family's registers and the port in `port` are one of these.
-fn reach(code: &mut Assembler, family: Family, destinations: &[Destination], port: Register) {
+/// `asking`: the protocol is in r9, and UDP may ask for a way to port 0.
+fn reach(
+    code: &mut Assembler,
+    family: Family,
+    destinations: &[Destination],
+    port: Register,
+    asking: bool,
+) {
     for destination in destinations {
         let next = code.label();
         match (family, destination.network) {
@@ -174,8 +187,10 @@ fn reach(code: &mut Assembler, family: Family, destinations: &[Destination], por
         }
         if let Some(number) = destination.port {
             let (granted, named) = (code.label(), code.label());
-            code.if_not(R9, UDP, named);
-            code.if_is(port, 0, granted);
+            if asking {
+                code.if_not(R9, UDP, named);
+                code.if_is(port, 0, granted);
+            }
             code.place(named);
             code.if_not(port, wire(number), next);
             code.place(granted);
@@ -192,12 +207,12 @@ pub(super) fn reach_v4(
     port: Register,
     destinations: &[Destination],
 ) {
-    reach(code, Family::V4(address, 0), destinations, port);
+    reach(code, Family::V4(address, 0), destinations, port, false);
 }
 
 /// As [`reach_v4`], for the address in r2 to r5.
 pub(super) fn reach_v6(code: &mut Assembler, port: Register, destinations: &[Destination]) {
-    reach(code, Family::V6, destinations, port);
+    reach(code, Family::V6, destinations, port, false);
 }
 
 fn if_not_in_v4(
@@ -301,11 +316,20 @@ fn write_port(code: &mut Assembler, rule: &PortRule) {
     }
 }
 
-/// Pass if a datagram of this client arrived at one of the UDP ports not long ago.
-fn answer_clients(code: &mut Assembler, family: Family, clients: i32) {
+/// Pass if the socket is bound to a leased UDP port, and a datagram of this client arrived at one
+/// not long ago.
+fn answer_clients(code: &mut Assembler, family: Family, rules: &Rules, clients: i32) {
     const KEY: i16 = -(CLIENT as i16);
     let unknown = code.label();
     code.if_not(R9, UDP, unknown);
+    let leased = code.label();
+    code.load(Size::Double, R8, R6, SOCKET);
+    code.load(Size::Word, R8, R8, SOCKET_PORT);
+    for rule in rules.ports.iter().filter(|rule| rule.protocol == Protocol::Udp) {
+        code.if_is(R8, u32::from(rule.outside), leased);
+    }
+    code.jump(unknown);
+    code.place(leased);
     match family {
         Family::V4(address, _) => store_mapped(code, KEY, address),
         Family::V6 => {
@@ -320,8 +344,18 @@ fn answer_clients(code: &mut Assembler, family: Family, clients: i32) {
     code.add(R2, i32::from(KEY));
     code.call(Call::MapLookup);
     code.if_null(R0, unknown);
+    code.load(Size::Word, R8, R0, 0);
+    now(code);
+    code.subtract(R0, R8);
+    code.if_more(R0, REMEMBERED, unknown);
     code.answer(PASS);
     code.place(unknown);
+}
+
+/// r0 becomes the time since boot in units of 2^30 ns, about a second.
+pub(super) fn now(code: &mut Assembler) {
+    code.call(Call::Clock);
+    code.shift_right(R0, 30);
 }
 
 /// Write an IPv4 address to the stack, mapped into IPv6.

@@ -13,7 +13,7 @@ use super::super::assemble::{
     Assembler, Call, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, STACK, Size,
 };
 use super::super::rules::{PortRule, Reach, Rules};
-use super::address::{reach_v4, reach_v6, store_mapped};
+use super::address::{now, reach_v4, reach_v6, store_mapped};
 use super::{CLIENT, Clients, TCP, UDP, number};
 
 /// struct __sk_buff.
@@ -23,7 +23,7 @@ const SOCKET: i16 = 168;
 
 /// struct bpf_sock; the local port is in host order.
 const SOCKET_PROTOCOL: i16 = 12;
-const SOCKET_PORT: i16 = 44;
+pub(super) const SOCKET_PORT: i16 = 44;
 const SOCKET_PEER_PORT: i16 = 48;
 const SOCKET_STATE: i16 = 72;
 
@@ -33,6 +33,14 @@ const LISTEN: u32 = 10;
 const ETHERTYPE_IPV4: u32 = 0x0800;
 /// First byte of an IPv4 header without options: version 4, five words.
 const PLAIN_IPV4: u32 = 0x45;
+
+/// Index of the loopback device in every network namespace.
+const LOOPBACK: u32 = 1;
+
+/// Places on the stack: a packet's source and destination, and bytes of its headers. Above them is
+/// room for a client and the time.
+const SOURCE: i16 = -64;
+const SCRATCH: i16 = -72;
 
 const PASS: u32 = 1;
 const DROP: u32 = 0;
@@ -86,7 +94,6 @@ fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label)
             code.answer(PASS);
             code.place(sender);
             let (v6, end) = (code.label(), code.label());
-            code.set(R9, UDP);
             if_v6(code, v6);
             source_v4(code, drop);
             reach_v4(code, R2, R8, destinations);
@@ -109,20 +116,23 @@ fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label)
 fn remember(code: &mut Assembler, clients: i32, drop: Label) {
     const KEY: i16 = -(CLIENT as i16);
     const VALUE: i16 = KEY - 4;
-    let (v6, known) = (code.label(), code.label());
+    let (v6, known, forged) = (code.label(), code.label(), code.label());
     if_v6(code, v6);
     source_v4(code, drop);
+    unless_forged_v4(code, forged);
     store_mapped(code, KEY, R2);
     code.store(Size::Word, STACK, KEY + 16, R8);
     code.jump(known);
     code.place(v6);
     source_v6(code, drop);
+    unless_forged_v6(code, forged);
     for (offset, word) in (KEY..).step_by(4).zip([R2, R3, R4, R5]) {
         code.store(Size::Word, STACK, offset, word);
     }
     code.store(Size::Word, STACK, KEY + 16, R8);
     code.place(known);
-    code.store_value(Size::Word, STACK, VALUE, 1);
+    now(code);
+    code.store(Size::Word, STACK, VALUE, R0);
     code.map(R1, clients);
     code.copy(R2, STACK);
     code.add(R2, i32::from(KEY));
@@ -130,6 +140,33 @@ fn remember(code: &mut Assembler, clients: i32, drop: Label) {
     code.add(R3, i32::from(VALUE));
     code.set(R4, 0);
     code.call(Call::MapUpdate);
+    code.place(forged);
+}
+
+/// Jump if a datagram of this host, by the loopback device (r9), comes from an address that is
+/// neither a loopback one nor the one it goes to, as local clients' are: IPv6 lets a program bind
+/// an address that is not its host's (IPV6_FREEBIND), and it could make its clients up.
+fn unless_forged_v4(code: &mut Assembler, forged: Label) {
+    let honest = code.label();
+    code.if_not(R9, LOOPBACK, honest);
+    code.copy_word(R0, R2);
+    code.and(R0, 0xff00_0000_u32.to_be());
+    code.if_is(R0, 0x7f00_0000_u32.to_be(), honest);
+    code.load(Size::Word, R0, STACK, SOURCE + 4);
+    code.if_unlike(R0, R2, forged);
+    code.place(honest);
+}
+
+/// As [`unless_forged_v4`]; the loopback address is one like any other here: clients that use it
+/// send to it.
+fn unless_forged_v6(code: &mut Assembler, forged: Label) {
+    let honest = code.label();
+    code.if_not(R9, LOOPBACK, honest);
+    for (offset, word) in (SOURCE + 16..).step_by(4).zip([R2, R3, R4, R5]) {
+        code.load(Size::Word, R0, STACK, offset);
+        code.if_unlike(R0, word, forged);
+    }
+    code.place(honest);
 }
 
 /// Jump to `leased` if the socket's port, in r8, is a leased one that the packet's interface, in
@@ -185,30 +222,28 @@ fn read_at(code: &mut Assembler, to: i16, length: u32, failed: Label) {
     code.if_not(R0, 0, failed);
 }
 
-/// A datagram's sender over IPv4: address in r2, port in r8.
+/// A datagram's sender over IPv4: address in r2, port in r8; both its addresses are on the stack.
 fn source_v4(code: &mut Assembler, failed: Label) {
-    const AT: i16 = -48;
-    read(code, 0, AT, 1, failed);
-    code.load(Size::Byte, R2, STACK, AT);
+    read(code, 0, SCRATCH, 1, failed);
+    code.load(Size::Byte, R2, STACK, SCRATCH);
     code.and(R2, 0xf);
     code.shift_left(R2, 2);
-    read_at(code, AT + 4, 2, failed);
-    read(code, 12, AT + 8, 4, failed);
-    code.load(Size::Half, R8, STACK, AT + 4);
-    code.load(Size::Word, R2, STACK, AT + 8);
+    read_at(code, SCRATCH, 2, failed);
+    read(code, 12, SOURCE, 8, failed);
+    code.load(Size::Half, R8, STACK, SCRATCH);
+    code.load(Size::Word, R2, STACK, SOURCE);
 }
 
 /// A datagram's sender over IPv6: address in r2 to r5, port in r8. One behind extension headers is
 /// dropped: no ordinary client sends such.
 fn source_v6(code: &mut Assembler, failed: Label) {
-    const AT: i16 = -56;
-    read(code, 6, AT, 1, failed);
-    code.load(Size::Byte, R2, STACK, AT);
+    read(code, 6, SCRATCH, 1, failed);
+    code.load(Size::Byte, R2, STACK, SCRATCH);
     code.if_not(R2, UDP, failed);
-    read(code, 40, AT + 4, 2, failed);
-    read(code, 8, AT + 8, 16, failed);
-    code.load(Size::Half, R8, STACK, AT + 4);
-    for (offset, word) in (AT + 8..).step_by(4).zip([R2, R3, R4, R5]) {
+    read(code, 40, SCRATCH, 2, failed);
+    read(code, 8, SOURCE, 32, failed);
+    code.load(Size::Half, R8, STACK, SCRATCH);
+    for (offset, word) in (SOURCE..).step_by(4).zip([R2, R3, R4, R5]) {
         code.load(Size::Word, word, STACK, offset);
     }
 }

@@ -33,7 +33,7 @@ impl Placeholder {
     pub fn start(unit: &str) -> Result<Placeholder> {
         // Taken before the child exists: a number could be another's by the time the child asks.
         let parent = process::hold(process::pid())?;
-        let child = process::spawn(Namespaces::default(), || {
+        let child = process::spawn(Namespaces::default(), None, || {
             let _ = process::set_name(c"hostctl-scope");
             // What ends hostctl by a key or by its service's end must not end both at once.
             let _ = process::new_session();

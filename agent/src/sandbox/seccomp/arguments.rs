@@ -108,6 +108,30 @@ pub(super) fn socket(held: Granted<'_>) -> Rule {
     }
 }
 
+/// setsockopt(2), level and option. Refused: sending from an address that is not the host's, which
+/// only makes clients up; and, where nothing by UDP is granted to all the world, joining groups,
+/// which the kernel announces in packets that no rule on interfaces sees.
+pub(super) fn setsockopt(held: Granted<'_>) -> Rule {
+    const SOL_IP: u32 = 0;
+    const SOL_IPV6: u32 = 41;
+    // IP_FREEBIND, IP_TRANSPARENT; then IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP,
+    // MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP.
+    const V4: [u32; 6] = [15, 19, 35, 39, 42, 46];
+    // IPV6_TRANSPARENT, IPV6_FREEBIND; then IPV6_JOIN_GROUP, IPV6_JOIN_ANYCAST, and the same two.
+    const V6: [u32; 6] = [75, 78, 20, 27, 42, 46];
+    if held.any(&["CAP_NET_ADMIN"]) {
+        return ALLOW;
+    }
+    let count = if held.groups { 2 } else { V4.len() };
+    let without = |options: &[u32]| Rule::one_of(2, ANY_BIT, &options[..count], EPERM, ALLOW);
+    Rule::Switch {
+        argument: 1,
+        mask: ANY_BIT,
+        arms: vec![(SOL_IP, without(&V4)), (SOL_IPV6, without(&V6))],
+        otherwise: Box::new(ALLOW),
+    }
+}
+
 /// ioctl(2).
 pub(super) fn ioctl(_: Granted<'_>) -> Rule {
     Rule::one_of(1, ANY_BIT, TERMINAL_REQUESTS, EPERM, ALLOW)

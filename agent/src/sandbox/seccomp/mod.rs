@@ -52,6 +52,8 @@ pub struct Request<'a> {
     /// Whether UDP sockets may be opened: where nothing else keeps them to ports and destinations,
     /// only a program that is granted some may have them.
     pub datagrams: bool,
+    /// Whether multicast groups may be joined.
+    pub groups: bool,
     /// Whether a supervisor listens: a fatal call is then reported to it (`SECCOMP_RET_USER_NOTIF`)
     /// instead of ending the process unexplained. The supervisor must never answer "continue".
     pub notify: bool,

@@ -88,6 +88,8 @@ pub(super) struct Granted<'a> {
     capabilities: &'a [String],
     /// Whether it may have UDP sockets.
     pub(super) datagrams: bool,
+    /// Whether it may join multicast groups.
+    pub(super) groups: bool,
 }
 
 impl Granted<'_> {
@@ -130,7 +132,11 @@ impl<'a> Policy<'a> {
 }
 
 fn group_rule(group: &Group, request: &Request<'_>) -> Rule {
-    let held = Granted { capabilities: request.capabilities, datagrams: request.datagrams };
+    let held = Granted {
+        capabilities: request.capabilities,
+        datagrams: request.datagrams,
+        groups: request.groups,
+    };
     let lifted = matches!(group.remedy, Remedy::Capability(names) if held.any(names));
     match group.class {
         Class::Checked(rule) => rule(held),

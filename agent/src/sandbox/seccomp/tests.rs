@@ -31,8 +31,13 @@ fn filter(
     syscalls: &[&str],
 ) -> Vec<Instruction> {
     let (capabilities, syscalls) = (strings(capabilities), strings(syscalls));
-    let request =
-        Request { capabilities: &capabilities, syscalls: &syscalls, datagrams: true, notify: true };
+    let request = Request {
+        capabilities: &capabilities,
+        syscalls: &syscalls,
+        datagrams: true,
+        groups: true,
+        notify: true,
+    };
     compile_for(architecture, &request).unwrap()
 }
 

@@ -26,8 +26,13 @@ fn default_policy_is_the_one_on_file() {
 
 /// Calls by name, with their numbers on x86_64 and aarch64.
 fn default_policy() -> String {
-    let policy =
-        Policy::new(&Request { capabilities: &[], syscalls: &[], datagrams: true, notify: true });
+    let policy = Policy::new(&Request {
+        capabilities: &[],
+        syscalls: &[],
+        datagrams: true,
+        groups: true,
+        notify: true,
+    });
     let column = |architecture, name| {
         number_of(architecture, name).map_or("-".to_owned(), |number| number.to_string())
     };

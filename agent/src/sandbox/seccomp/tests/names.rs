@@ -41,8 +41,13 @@ fn unknown_names_are_refused_with_a_suggestion() {
         assert_eq!(nearest(name), expected, "{name}");
     }
     let syscalls = strings(&["mount", "mout"]);
-    let error =
-        compile(&Request { capabilities: &[], syscalls: &syscalls, datagrams: true, notify: true });
+    let error = compile(&Request {
+        capabilities: &[],
+        syscalls: &syscalls,
+        datagrams: true,
+        groups: true,
+        notify: true,
+    });
     let error = error.unwrap_err();
     assert_eq!(error, UnknownCall { name: "mout".to_owned(), nearest: Some("mount") });
     assert_eq!(error.to_string(), r#"unknown system call "mout"; did you mean "mount"?"#);

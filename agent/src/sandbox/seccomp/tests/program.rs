@@ -96,6 +96,7 @@ fn answers_every_number_as_the_rules_say() {
                 capabilities: &capabilities,
                 syscalls: &syscalls,
                 datagrams: true,
+                groups: true,
                 notify,
             };
             let program = compile_for(architecture, &request).unwrap();
@@ -124,7 +125,7 @@ proptest! {
         notify in any::<bool>(),
     ) {
         let (capabilities, syscalls) = (strings(&capabilities), strings(&syscalls));
-        let request = Request { capabilities: &capabilities, syscalls: &syscalls, datagrams: true, notify };
+        let request = Request { capabilities: &capabilities, syscalls: &syscalls, datagrams: true, groups: true, notify };
         let policy = Policy::new(&request);
         for architecture in ARCHITECTURES {
             let program = compile_for(architecture, &request).unwrap();
@@ -169,7 +170,13 @@ fn ends_calls_of_another_architecture() {
 fn allows_without_looking_at_arguments_where_no_rule_does() {
     for architecture in ARCHITECTURES {
         let program = filter(architecture, &[], &[]);
-        let request = Request { capabilities: &[], syscalls: &[], datagrams: true, notify: true };
+        let request = Request {
+            capabilities: &[],
+            syscalls: &[],
+            datagrams: true,
+            groups: true,
+            notify: true,
+        };
         let policy = Policy::new(&request);
         for (number, name) in architecture.calls() {
             if matches!(policy.rule(name), Rule::Answer(_)) {

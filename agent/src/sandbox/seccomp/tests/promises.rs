@@ -304,7 +304,13 @@ const FATAL: &[&str] = &[
 #[test]
 fn fatal_calls_are_reported_or_end_the_process() {
     for architecture in ARCHITECTURES {
-        let unheard = Request { capabilities: &[], syscalls: &[], datagrams: true, notify: false };
+        let unheard = Request {
+            capabilities: &[],
+            syscalls: &[],
+            datagrams: true,
+            groups: true,
+            notify: false,
+        };
         let unheard = compile_for(architecture, &unheard).unwrap();
         let heard = filter(architecture, &[], &[]);
         for name in FATAL.iter().filter(|name| number_of(architecture, name).is_some()) {
