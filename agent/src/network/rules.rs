@@ -77,6 +77,13 @@ impl Destination {
         Destination { network, prefix, port }
     }
 
+    /// Whether some address is in both networks.
+    pub fn overlaps(&self, other: &Destination) -> bool {
+        let (wide, narrow) =
+            if self.prefix <= other.prefix { (self, other) } else { (other, self) };
+        Destination { port: None, ..*wide }.holds(Protocol::Tcp, SocketAddr::new(narrow.network, 0))
+    }
+
     /// Port 0 of UDP leads nowhere, and getaddrinfo(3) connects to it to learn which of a name's
     /// addresses is nearest.
     fn holds(&self, protocol: Protocol, to: SocketAddr) -> bool {

@@ -11,7 +11,7 @@ use manifest_spec::manifest::Protocol;
 use super::super::assemble::{
     Assembler, Call, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Register, STACK, Size,
 };
-use super::super::rules::{Destination, OwnAddress, PortRule, Reach, Rules};
+use super::super::rules::{Destination, OwnAddress, Reach, Rules};
 use super::packet::SOCKET_PORT;
 use super::{CLIENT, Clients, UDP, number, wire};
 
@@ -80,32 +80,10 @@ fn is_v4(hook: Hook) -> bool {
 
 pub(super) fn bind(hook: Hook, rules: &Rules) -> Option<Vec<Instruction>> {
     program(hook, |code, family| {
-        for rule in &rules.ports {
-            let next = code.label();
-            if_port(code, rule, next);
-            if let Some(own) = rules.own {
-                let (ours, other) = (code.label(), code.label());
-                if rules.alone {
-                    let named = code.label();
-                    if_specified(code, family, named);
-                    write_port(code, rule);
-                    code.answer(BIND);
-                    code.place(named);
-                }
-                if_local(code, family, Some(own), ours);
-                code.jump(other);
-                code.place(ours);
-                write_address(code, family, own);
-                write_port(code, rule);
-                code.answer(BIND);
-                code.place(other);
-                code.answer(REFUSE);
-            } else {
-                write_port(code, rule);
-                code.answer(BIND);
-            }
-            code.place(next);
-        }
+        by_protocol(code, rules, &mut |code, outside| match rules.own {
+            Some(own) => bind_own(code, family, rules, outside, own),
+            None => bind_as(code, outside),
+        });
         if rules.reaches_something() {
             let named = code.label();
             code.if_not(R7, 0, named);
@@ -116,25 +94,56 @@ pub(super) fn bind(hook: Hook, rules: &Rules) -> Option<Vec<Instruction>> {
     })
 }
 
+/// A granted port, on the address that is the instance's own.
+fn bind_own(
+    code: &mut Assembler,
+    family: Family,
+    rules: &Rules,
+    outside: Option<u16>,
+    own: OwnAddress,
+) {
+    if rules.alone {
+        let named = code.label();
+        if_specified(code, family, named);
+        bind_as(code, outside);
+        code.place(named);
+    }
+    let ours = code.label();
+    if_local(code, family, Some(own), ours);
+    code.answer(REFUSE);
+    code.place(ours);
+    write_address(code, family, own);
+    bind_as(code, outside);
+}
+
+/// Let it pass, by the number that the host sees.
+fn bind_as(code: &mut Assembler, outside: Option<u16>) {
+    write_port(code, outside);
+    code.answer(BIND);
+}
+
 pub(super) fn connect(hook: Hook, rules: &Rules, clients: Clients) -> Option<Vec<Instruction>> {
     program(hook, |code, family| {
-        for rule in &rules.ports {
-            let (next, local) = (code.label(), code.label());
-            if_port(code, rule, next);
+        let elsewhere = code.label();
+        by_protocol(code, rules, &mut |code, outside| {
+            let local = code.label();
             if_local(code, family, rules.own, local);
-            code.jump(next);
+            code.jump(elsewhere);
             code.place(local);
             if let Some(own) = rules.own {
                 write_address(code, family, own);
             }
-            write_port(code, rule);
+            write_port(code, outside);
             code.answer(PASS);
-            code.place(next);
-        }
+        });
+        code.place(elsewhere);
         match &rules.reach {
             Reach::Anywhere => code.answer(PASS),
             Reach::Only(destinations) => {
-                reach(code, family, destinations, R7, true);
+                let unknown = code.label();
+                questions(code, family, destinations, unknown);
+                reach(code, family, destinations, R7);
+                code.place(unknown);
                 if let Some(clients) = clients {
                     answer_clients(code, family, rules, clients);
                 }
@@ -149,55 +158,132 @@ pub(super) fn told(hook: Hook, rules: &Rules, peer: bool) -> Option<Vec<Instruct
     program(hook, |code, family| {
         for rule in rules.ports.iter().filter(|rule| rule.inside != rule.outside) {
             let next = code.label();
-            code.if_not(R9, number(rule.protocol), next);
             code.if_not(R7, wire(rule.outside), next);
+            code.if_not(R9, number(rule.protocol), next);
             if peer {
                 let local = code.label();
                 if_local(code, family, rules.own, local);
-                code.jump(next);
+                code.answer(PASS);
                 code.place(local);
             }
             code.set(R8, wire(rule.inside));
             code.store(Size::Word, R6, USER_PORT, R8);
+            code.answer(PASS);
             code.place(next);
         }
         code.answer(PASS);
     })
 }
 
-/// Pass if the address in the family's registers and the port in `port` are one of these.
-/// `asking`: the protocol is in r9, and UDP may ask for a way to port 0.
-fn reach(
+/// Write what happens to a granted port, by the number it gets outside if that is another: once for
+/// all that keep theirs. It must not fall through. The protocol is compared once, not for each port:
+/// what is known of a register keeps the verifier from seeing that two ways to the next port are
+/// one, and its time grows with their number.
+fn by_protocol(
     code: &mut Assembler,
-    family: Family,
-    destinations: &[Destination],
-    port: Register,
-    asking: bool,
+    rules: &Rules,
+    write: &mut dyn FnMut(&mut Assembler, Option<u16>),
 ) {
-    for destination in destinations {
-        let next = code.label();
-        match (family, destination.network) {
-            (Family::V4(register, _), IpAddr::V4(network)) => {
-                if_not_in_v4(code, register, network, destination.prefix, next);
-            }
-            (Family::V6, IpAddr::V6(network)) => {
-                if_not_in_v6(code, network, destination.prefix, next);
-            }
-            _ => continue,
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        let ports = || rules.ports.iter().filter(|rule| rule.protocol == protocol);
+        if ports().next().is_none() {
+            continue;
         }
-        if let Some(number) = destination.port {
-            let (granted, named) = (code.label(), code.label());
-            if asking {
-                code.if_not(R9, UDP, named);
-                code.if_is(port, 0, granted);
+        let (other, kept) = (code.label(), code.label());
+        code.if_not(R9, number(protocol), other);
+        for rule in ports() {
+            if rule.inside == rule.outside {
+                code.if_is(R7, wire(rule.inside), kept);
+            } else {
+                let next = code.label();
+                code.if_not(R7, wire(rule.inside), next);
+                write(code, Some(rule.outside));
+                code.place(next);
             }
-            code.place(named);
-            code.if_not(port, wire(number), next);
-            code.place(granted);
         }
-        code.answer(PASS);
-        code.place(next);
+        code.jump(other);
+        code.place(kept);
+        write(code, None);
+        code.place(other);
     }
+}
+
+/// Pass if this is UDP to port 0 of an address that is granted by any port: nobody receives there,
+/// and getaddrinfo(3) learns that way which of a name's addresses is nearest.
+/// Else on to `unknown`.
+fn questions(code: &mut Assembler, family: Family, destinations: &[Destination], unknown: Label) {
+    let other = code.label();
+    code.if_not(R9, UDP, other);
+    code.if_not(R7, 0, other);
+    let mut any: Vec<_> =
+        destinations.iter().map(|one| Destination { port: None, ..*one }).collect();
+    any.sort();
+    any.dedup();
+    reach(code, family, &any, R7);
+    code.jump(unknown);
+    code.place(other);
+}
+
+/// Pass if the address in the family's registers and the port in `port` are one of these. An address
+/// that is in one network but not by this port can only be in another that overlaps it: going on
+/// there keeps the verifier's work in proportion to their number.
+fn reach(code: &mut Assembler, family: Family, destinations: &[Destination], port: Register) {
+    let networks = networks(family, destinations);
+    let places: Vec<_> = networks.iter().map(|_| code.label()).collect();
+    let end = code.label();
+    let place = |index: usize| places.get(index).copied().unwrap_or(end);
+    for (index, (network, prefix, ports)) in networks.iter().enumerate() {
+        code.place(places[index]);
+        match (family, *network) {
+            (Family::V4(register, _), IpAddr::V4(network)) => {
+                if_not_in_v4(code, register, network, *prefix, place(index + 1));
+            }
+            (_, IpAddr::V6(network)) => if_not_in_v6(code, network, *prefix, place(index + 1)),
+            (Family::V6, IpAddr::V4(_)) => continue,
+        }
+        let granted = code.label();
+        for number in ports.iter().flatten() {
+            code.if_is(port, wire(*number), granted);
+        }
+        if !ports.contains(&None) {
+            let overlaps = |other: &usize| {
+                let (network, prefix, _) = &networks[*other];
+                Destination { network: *network, prefix: *prefix, port: None }.overlaps(
+                    &Destination {
+                        network: networks[index].0,
+                        prefix: networks[index].1,
+                        port: None,
+                    },
+                )
+            };
+            let next = (index + 1..networks.len()).find(overlaps);
+            code.jump(next.map_or(end, place));
+        }
+        code.place(granted);
+        code.answer(PASS);
+    }
+    code.place(end);
+}
+
+/// A network with the ports of it, `None` for any.
+type Network = (IpAddr, u8, Vec<Option<u16>>);
+
+/// The networks of a family, in order, each once.
+fn networks(family: Family, destinations: &[Destination]) -> Vec<Network> {
+    let is_v4 = matches!(family, Family::V4(..));
+    let mut networks: Vec<Network> = Vec::new();
+    let mut sorted: Vec<_> =
+        destinations.iter().filter(|one| one.network.is_ipv4() == is_v4).collect();
+    sorted.sort();
+    for one in sorted {
+        match networks.last_mut() {
+            Some((network, prefix, ports)) if (*network, *prefix) == (one.network, one.prefix) => {
+                ports.push(one.port);
+            }
+            _ => networks.push((one.network, one.prefix, vec![one.port])),
+        }
+    }
+    networks
 }
 
 /// The same for packets: `v4` holds an IPv4 address, r2 to r5 an IPv6 one.
@@ -207,12 +293,12 @@ pub(super) fn reach_v4(
     port: Register,
     destinations: &[Destination],
 ) {
-    reach(code, Family::V4(address, 0), destinations, port, false);
+    reach(code, Family::V4(address, 0), destinations, port);
 }
 
 /// As [`reach_v4`], for the address in r2 to r5.
 pub(super) fn reach_v6(code: &mut Assembler, port: Register, destinations: &[Destination]) {
-    reach(code, Family::V6, destinations, port, false);
+    reach(code, Family::V6, destinations, port);
 }
 
 fn if_not_in_v4(
@@ -247,12 +333,6 @@ fn masked(code: &mut Assembler, word: Register, value: u32, mask: u32, label: La
             code.if_not(R0, (value & mask).to_be(), label);
         }
     }
-}
-
-/// Go on if protocol and port are the rule's.
-fn if_port(code: &mut Assembler, rule: &PortRule, otherwise: Label) {
-    code.if_not(R9, number(rule.protocol), otherwise);
-    code.if_not(R7, wire(rule.inside), otherwise);
 }
 
 /// Jump if the address stays on this host: unspecified, loopback, or the instance's own.
@@ -309,9 +389,9 @@ fn write_address(code: &mut Assembler, family: Family, own: OwnAddress) {
     }
 }
 
-fn write_port(code: &mut Assembler, rule: &PortRule) {
-    if rule.inside != rule.outside {
-        code.set(R8, wire(rule.outside));
+fn write_port(code: &mut Assembler, outside: Option<u16>) {
+    if let Some(outside) = outside {
+        code.set(R8, wire(outside));
         code.store(Size::Word, R6, USER_PORT, R8);
     }
 }
