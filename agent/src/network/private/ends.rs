@@ -164,6 +164,16 @@ impl Inside {
     }
 }
 
+impl Inside {
+    /// Let the end send, now that both are up.
+    pub(super) fn settle(&self) -> Result<(), PrivateError> {
+        match self.links.index(INSIDE)? {
+            Some(index) => Ok(self.links.settle(index)?),
+            None => Err(PrivateError::Vanished(INSIDE.to_owned())),
+        }
+    }
+}
+
 /// Locally administered (IEEE 802, bit 1 of the first byte), unique like the address in it.
 fn host_mac(address: Ipv4Addr) -> Mac {
     mac(0x02, address)

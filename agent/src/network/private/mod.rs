@@ -77,7 +77,8 @@ pub struct Inward {
     pub to: SocketAddrV4,
 }
 
-/// An instance's network, as long as this value lives.
+/// An instance's network, as long as this value lives. It must end in the network namespace it was
+/// built in, and no other process may have its descriptors, or the table outlives it.
 #[derive(Debug)]
 pub struct PrivateNetwork {
     host: Host,
@@ -105,6 +106,7 @@ pub fn build(layout: &Layout, directories: &Directories) -> Result<PrivateNetwor
     let table = Some(load(&table(layout))?);
     inside.connect(layout, host.ipv6)?;
     host.connect(layout)?;
+    inside.settle()?;
     let ipv6_egress = host.ipv6 && internet != Internet::Ipv4Only;
     let forwarding = Forwarding::none(records);
     let layout = layout.clone();
