@@ -52,6 +52,8 @@ fn an_address_that_is_not_its_own_leads_nowhere() {
         server.recv_from(&mut [0]).is_ok()
     };
     assert!(send("10.99.0.7", PATIENCE * 50));
+    // Until the host has found the server's hardware address, it may lose one.
+    assert!((0..50).any(|_| send("fd99::7", PATIENCE)));
     visit(&running.namespace(), || {
         let links = Links::open().unwrap();
         let eth0 = links.index("eth0").unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! A client, a host and a server outside, connected like this, and an instance on the host:
 //!
-//! client 192.0.2.10 ── eth0 192.0.2.1 │ host │ eth1 198.51.100.1 ── 198.51.100.9 outside
+//! client .10 ── 192.0.2.1 eth0 │ host │ eth1 198.51.100.1 ── .9 outside
 //!
 //! Invariant: whatever a test does, it does in namespaces of its own.
 

@@ -107,7 +107,7 @@ pub fn build(layout: &Layout, directories: &Directories) -> Result<PrivateNetwor
     inside.connect(layout, host.ipv6)?;
     host.connect(layout)?;
     inside.settle()?;
-    let ipv6_egress = host.ipv6 && internet != Internet::Ipv4Only;
+    let ipv6_egress = forwards_ipv6();
     let forwarding = Forwarding::none(records);
     let layout = layout.clone();
     let mut network = PrivateNetwork { host, table, forwarding, namespace, layout, ipv6_egress };
@@ -124,6 +124,13 @@ pub fn sweep(directories: &Directories) -> Result<(), PrivateError> {
     forwarding::sweep(&records(directories)?)
 }
 
+/// Whether IPv6 would get out of an instance and back: where the host forwards it on all interfaces
+/// anyway, or the kernel can switch it on for one (`force_forwarding`, kernel 6.17). Switching it on
+/// for all would end what router advertisements configure (Documentation/networking/ip-sysctl).
+pub fn forwards_ipv6() -> bool {
+    settings::has_ipv6() && Internet::of_host() != Internet::Ipv4Only
+}
+
 impl PrivateNetwork {
     /// The instance's network namespace.
     pub fn namespace(&self) -> BorrowedFd<'_> {
@@ -135,9 +142,7 @@ impl PrivateNetwork {
         &self.host.device
     }
 
-    /// Whether IPv6 gets out and back: where the host forwards it on all interfaces anyway, or
-    /// the kernel can switch it on for one (`force_forwarding`, kernel 6.17). Switching it on for
-    /// all would end what router advertisements configure (Documentation/networking/ip-sysctl).
+    /// What [`forwards_ipv6`] said when this was built.
     pub fn ipv6_egress(&self) -> bool {
         self.ipv6_egress
     }
