@@ -222,6 +222,22 @@ fn a_batch_is_done_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_table_is_not_made_twice() {
+    /// EEXIST.
+    const EXISTS: i32 = -17;
+    alone(|| {
+        let create = Batch::default().create(&table()).encode().bytes;
+        send(&create);
+        let before = nft(&["list", "ruleset"], "");
+        assert!(send(&create).contains(&(1, EXISTS)));
+        assert_eq!(nft(&["list", "ruleset"], ""), before);
+        let replace = Batch::default().delete("hostctl-demo").create(&table()).encode().bytes;
+        assert!(send(&replace).iter().all(|(_, code)| *code == 0));
+        assert_eq!(nft(&["list", "ruleset"], ""), before);
+    });
+}
+
+#[test]
 fn deleting_what_is_not_there_is_no_error() {
     alone(|| {
         let delete = Batch::default().delete("hostctl-demo").encode().bytes;
