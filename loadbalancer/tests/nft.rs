@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use loadbalancer::nft::{
-    Base, Batch, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, State,
-    Statement, Table, Transport,
+    Base, Batch, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, Sight,
+    State, Statement, Table, Transport,
 };
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{
@@ -84,6 +84,7 @@ fn table() -> Table {
         vec![Statement::Device(to, is, named("eth0")), Statement::Masquerade],
     ];
     Table {
+        sight: Sight::Inet,
         name: "hostctl-demo".to_owned(),
         owned: false,
         chains: vec![
@@ -202,6 +203,29 @@ fn text_and_messages_make_the_same_table() {
         list()
     });
     assert!(from_messages.contains("dnat ip to 10.0.0.7:8080"), "{from_messages}");
+    assert_eq!(from_messages, from_text);
+}
+
+/// A table that sees what the loopback device receives.
+fn door() -> Table {
+    let hook = Hook::Ingress("lo".to_owned());
+    let rules = vec![vec![Statement::ForHost]];
+    let chains = vec![chain("door", base(Kind::Filter, hook, 0, Policy::Accept), rules)];
+    Table { sight: Sight::Netdev, name: "door".to_owned(), owned: false, chains }
+}
+
+#[test]
+fn tables_of_a_device_are_the_same_too() {
+    let from_messages = alone(|| {
+        let answers = send(&Batch::default().create(&table()).create(&door()).encode().bytes);
+        assert!(answers.iter().all(|(_, code)| *code == 0), "{answers:?}");
+        nft(&["list", "table", "netdev", "door"], "")
+    });
+    let from_text = alone(|| {
+        nft(&["-f", "-"], &door().to_string());
+        nft(&["list", "table", "netdev", "door"], "")
+    });
+    assert!(from_messages.contains("meta pkttype set host"), "{from_messages}");
     assert_eq!(from_messages, from_text);
 }
 

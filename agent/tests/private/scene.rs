@@ -8,9 +8,9 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent::network::link::{End, Links, Route};
 pub use agent::network::private::Layout;
@@ -28,6 +28,8 @@ pub const HOST6: &str = "2001:db8:1::1";
 pub const OUTSIDE6: &str = "2001:db8:2::9";
 pub const HOST_OUTSIDE6: &str = "2001:db8:2::1";
 
+/// Tells a process where its scene is.
+const ROOT: &str = "HOSTCTL_TEST_ROOT";
 /// How long a packet that is dropped is waited for.
 pub const PATIENCE: Duration = Duration::from_millis(400);
 /// How long one that must arrive is, on a machine that is busy.
@@ -128,6 +130,27 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let network = self.network.take();
         visit(&self.scene.host, || drop(network)).unwrap();
+    }
+}
+
+/// Start this test program again, in the host's namespace, as one of its own tests.
+pub fn start(scene: &Scene, test: &str) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env(ROOT, &scene.root).stdin(Stdio::piped()).stdout(Stdio::null());
+    visit(&scene.host, || command.spawn().unwrap()).unwrap()
+}
+
+/// The folder of the scene that this process was started in.
+pub fn started_in() -> Option<PathBuf> {
+    std::env::var_os(ROOT).map(PathBuf::from)
+}
+
+pub fn wait(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PLENTY, "it did not come");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

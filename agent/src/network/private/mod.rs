@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use host_sys::namespace;
 use host_sys::netlink::{Family, Netlink, Refusal};
-use loadbalancer::nft::{Batch, Device, Table};
+use loadbalancer::nft::{Batch, Device};
 use manifest_spec::manifest::Protocol;
 
 use crate::plan::Directories;
@@ -32,7 +32,7 @@ use crate::store;
 use ends::{Host, Inside};
 pub use error::PrivateError;
 use forwarding::{Forwarding, Internet, Switch};
-pub use ruleset::{GATEWAY, GATEWAY6, device_name, table};
+pub use ruleset::{GATEWAY, GATEWAY6, device_name, door, table};
 
 /// What an instance gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct Inward {
 #[derive(Debug)]
 pub struct PrivateNetwork {
     host: Host,
-    /// The socket the table goes with.
+    /// The socket the tables go with.
     table: Option<Netlink>,
     forwarding: Forwarding,
     namespace: OwnedFd,
@@ -103,7 +103,7 @@ pub fn build(layout: &Layout, directories: &Directories) -> Result<PrivateNetwor
     let host = Host::create(layout, &namespace)?;
     let internet = Internet::of_host();
     host.settle(internet)?;
-    let table = Some(load(&table(layout))?);
+    let table = Some(load(layout)?);
     inside.connect(layout, host.ipv6)?;
     host.connect(layout)?;
     inside.settle()?;
@@ -205,11 +205,13 @@ fn records(directories: &Directories) -> Result<PathBuf, PrivateError> {
     Ok(directories.run.join("forwarding"))
 }
 
-/// Load a table that goes with the socket in the answer.
-fn load(table: &Table) -> Result<Netlink, PrivateError> {
+/// Load the instance's tables. They go with the socket in the answer.
+fn load(layout: &Layout) -> Result<Netlink, PrivateError> {
+    let table = table(layout);
     let netlink = Netlink::open(Family::Netfilter)
         .map_err(|errno| PrivateError::Rules(format!("table {}", table.name), errno.into()))?;
-    commit(&netlink, &Batch::default().create(table))?;
+    // The kernel removes them in this order: the door closes first.
+    commit(&netlink, &Batch::default().create(&door(layout)).create(&table))?;
     Ok(netlink)
 }
 
