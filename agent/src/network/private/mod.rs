@@ -1,8 +1,8 @@
 //! `network = "private"`: a network namespace of an instance's own, and the way in and out.
 //!
-//! Owns the namespace, the pair of devices between it and the host, one nftables table, and the
+//! Owns the namespace, the pair of devices between it and the host, two nftables tables, and the
 //! forwarding switched on for it. Invariant: nothing passes between the instance and anything else
-//! before the table is in force, and what was made is undone in the opposite order, by [`Drop`] or,
+//! before the tables are in force, and what was made is undone in the opposite order, by [`Drop`] or,
 //! after a kill, by the kernel and the next [`sweep`]. Never touches a table, a device or a rule
 //! that it did not make; a firewall of somebody else that drops stays in force. Never decides which
 //! destinations are granted: programs on the instance's cgroup do, in any namespace.
