@@ -2,7 +2,7 @@
 //!
 //! Owns the namespace, the pair of devices between it and the host, two nftables tables, and the
 //! forwarding switched on for it. Invariant: nothing passes between the instance and anything else
-//! before the tables are in force, and what was made is undone in the opposite order, by [`Drop`] or,
+//! before the tables are in force or after they are gone. What was made is undone by [`Drop`] or,
 //! after a kill, by the kernel and the next [`sweep`]. Never touches a table, a device or a rule
 //! that it did not make; a firewall of somebody else that drops stays in force. Never decides which
 //! destinations are granted: programs on the instance's cgroup do, in any namespace.
