@@ -23,7 +23,7 @@
 //! | `STATE/uids/UID -> APP` | [`uids`] | [`uids`] | for ever: a uid is never given twice |
 //! | `STATE/state.db` | [`lease`] | [`lease`] | for ever: fences rise over reboots |
 //! | `RUN/leases.db` | [`lease`] | [`lease`] | a boot: another boot id voids what is in it |
-//! | `RUN/forwarding/NETNS-FAMILY-INTERFACE` | [`network`] | [`network`] | until nobody needs it, or a sweep |
+//! | `RUN/forwarding/NETNS-FAMILY-INTERFACE` | [`network`] | [`network`] | while needed |
 //! | `RUN/forwarding/lock` | nobody | [`network`] | a boot |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |

@@ -80,7 +80,7 @@ impl Batch {
         self
     }
 
-    /// Delete the table of this name (`inet`) with all that is in it; that none is there is no error.
+    /// Delete the table of this name (`inet`) with all that is in it; none there is no error.
     #[must_use]
     pub fn delete(mut self, name: &str) -> Batch {
         // Made first if it is missing, or deleting it would fail.

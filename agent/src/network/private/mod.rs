@@ -125,8 +125,8 @@ pub fn sweep(directories: &Directories) -> Result<(), PrivateError> {
 }
 
 /// Whether IPv6 would get out of an instance and back: where the host forwards it on all interfaces
-/// anyway, or the kernel can switch it on for one (`force_forwarding`, kernel 6.17). Switching it on
-/// for all would end what router advertisements configure (Documentation/networking/ip-sysctl).
+/// anyway, or the kernel can switch it on for one (`force_forwarding`, kernel 6.17). Switching it
+/// on for all would end what router advertisements configure (Documentation/networking/ip-sysctl).
 pub fn forwards_ipv6() -> bool {
     settings::has_ipv6() && Internet::of_host() != Internet::Ipv4Only
 }
