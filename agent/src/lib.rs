@@ -11,6 +11,7 @@
 //! | [`uids`] | which uid belongs to which app |
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
+//! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`supervise`] | a started sandbox, to its end |
 //! | [`logs`] | output as records |
 //! | [`store`] | directories of ours |
@@ -22,6 +23,8 @@
 //! | `STATE/uids/UID -> APP` | [`uids`] | [`uids`] | for ever: a uid is never given twice |
 //! | `STATE/state.db` | [`lease`] | [`lease`] | for ever: fences rise over reboots |
 //! | `RUN/leases.db` | [`lease`] | [`lease`] | a boot: another boot id voids what is in it |
+//! | `RUN/forwarding/NETNS-FAMILY-INTERFACE` | [`network`] | [`network`] | while needed |
+//! | `RUN/forwarding/lock` | nobody | [`network`] | a boot |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
 //! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |

@@ -19,4 +19,4 @@ mod text;
 
 pub use batch::{Batch, Encoded};
 pub use statement::{Device, Family, Network, Relation, Side, State, Statement, Transport};
-pub use table::{Base, Chain, Hook, Kind, Policy, Rule, Table};
+pub use table::{Base, Chain, Hook, Kind, Policy, Rule, Sight, Table};

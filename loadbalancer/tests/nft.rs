@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use loadbalancer::nft::{
-    Base, Batch, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, State,
-    Statement, Table, Transport,
+    Base, Batch, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, Sight,
+    State, Statement, Table, Transport,
 };
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{
@@ -84,6 +84,7 @@ fn table() -> Table {
         vec![Statement::Device(to, is, named("eth0")), Statement::Masquerade],
     ];
     Table {
+        sight: Sight::Inet,
         name: "hostctl-demo".to_owned(),
         owned: false,
         chains: vec![
@@ -205,6 +206,29 @@ fn text_and_messages_make_the_same_table() {
     assert_eq!(from_messages, from_text);
 }
 
+/// A table that sees what the loopback device receives.
+fn door() -> Table {
+    let hook = Hook::Ingress("lo".to_owned());
+    let rules = vec![vec![Statement::ForHost]];
+    let chains = vec![chain("door", base(Kind::Filter, hook, 0, Policy::Accept), rules)];
+    Table { sight: Sight::Netdev, name: "door".to_owned(), owned: false, chains }
+}
+
+#[test]
+fn tables_of_a_device_are_the_same_too() {
+    let from_messages = alone(|| {
+        let answers = send(&Batch::default().create(&table()).create(&door()).encode().bytes);
+        assert!(answers.iter().all(|(_, code)| *code == 0), "{answers:?}");
+        nft(&["list", "table", "netdev", "door"], "")
+    });
+    let from_text = alone(|| {
+        nft(&["-f", "-"], &door().to_string());
+        nft(&["list", "table", "netdev", "door"], "")
+    });
+    assert!(from_messages.contains("meta pkttype set host"), "{from_messages}");
+    assert_eq!(from_messages, from_text);
+}
+
 #[test]
 fn a_batch_is_done_whole_or_not_at_all() {
     alone(|| {
@@ -218,6 +242,22 @@ fn a_batch_is_done_whole_or_not_at_all() {
         assert_eq!(refused.len(), 1, "{refused:?}");
         assert_eq!(encoded.object(refused[0].0), rule);
         assert_eq!(nft(&["list", "ruleset"], ""), "");
+    });
+}
+
+#[test]
+fn a_table_is_not_made_twice() {
+    /// EEXIST.
+    const EXISTS: i32 = -17;
+    alone(|| {
+        let create = Batch::default().create(&table()).encode().bytes;
+        send(&create);
+        let before = nft(&["list", "ruleset"], "");
+        assert!(send(&create).contains(&(1, EXISTS)));
+        assert_eq!(nft(&["list", "ruleset"], ""), before);
+        let replace = Batch::default().delete("hostctl-demo").create(&table()).encode().bytes;
+        assert!(send(&replace).iter().all(|(_, code)| *code == 0));
+        assert_eq!(nft(&["list", "ruleset"], ""), before);
     });
 }
 

@@ -174,6 +174,15 @@ impl Links {
         self.send(message::up(index), Verb::Change, || Operation::SetUp(index))
     }
 
+    /// Let a device send at once. Its other end came up after it, which the kernel takes in within
+    /// moments, and until then drops what is sent; asked for the device, it does so now (6.8).
+    ///
+    /// # Errors
+    /// When the kernel can't be asked.
+    pub fn settle(&self, index: u32) -> Result<(), LinkError> {
+        self.name(index).map(|_| ())
+    }
+
     /// Give a device an address, alone in its network (/32 or /128), usable at once (IPv6: without
     /// looking for duplicates). One it already has is no error.
     ///

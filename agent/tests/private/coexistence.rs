@@ -59,7 +59,7 @@ fn a_foreign_redirection_opens_nothing() {
 #[test]
 fn the_host_becomes_nobody_s_router() {
     let scene = Scene::new();
-    let _server = listen(&scene.outside, "0.0.0.0:443");
+    let server = listen(&scene.outside, "0.0.0.0:443");
     let links = visit(&scene.outside, Links::open).unwrap().unwrap();
     let back = agent::network::link::Route {
         to: (ip(CLIENT), 32),
@@ -76,21 +76,27 @@ fn the_host_becomes_nobody_s_router() {
     assert_eq!(scene.setting("ipv4/conf/eth0/forwarding"), "0");
     // The way is open but for the guard: a host that is a router anyway stays one.
     scene.set("ipv4/ip_forward", "1");
-    assert!(connects(&scene.client, (OUTSIDE, 443)), "a router");
+    assert_eq!(tcp(&scene.client, (OUTSIDE, 443), &server), Some(ip(CLIENT)), "a router");
     let _running = scene.build(&Layout { egress: None, ..layout(7) });
-    assert!(connects(&scene.client, (OUTSIDE, 443)), "a router with an instance");
+    assert_eq!(tcp(&scene.client, (OUTSIDE, 443), &server), Some(ip(CLIENT)), "with an instance");
 }
 
 #[test]
 fn who_makes_the_host_a_router_meanwhile_is_respected() {
     let scene = Scene::new();
     let mut running = scene.build(&Layout { egress: None, ..layout(7) });
-    assert!(scene.nft(&["list", "tables"], "").contains("hostctl-guard-ipv4-eth0"));
+    let guards = || scene.nft(&["list", "tables"], "").matches("hostctl-guard-").count();
+    assert_eq!(guards(), 4, "two interfaces, two protocols");
     scene.set("ipv4/ip_forward", "1");
     running.refresh();
-    assert!(!scene.nft(&["list", "tables"], "").contains("hostctl-guard-ipv4-eth0"));
+    assert_eq!(guards(), 2);
+    scene.set("ipv6/conf/all/forwarding", "1");
+    running.refresh();
+    assert_eq!(guards(), 0);
+    assert_eq!(scene.setting("ipv6/conf/eth0/force_forwarding"), "0", "ours, and not needed now");
     drop(running);
     assert_eq!(scene.setting("ipv4/conf/eth0/forwarding"), "1");
+    assert_eq!(scene.setting("ipv6/conf/eth0/forwarding"), "1");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Promise: an instance reaches nothing of the host and of other instances but what it was given.
 
-use agent::network::link::{Links, Route};
+use agent::network::link::Links;
 use host_sys::namespace::visit;
 use manifest_spec::manifest::Protocol::{Tcp, Udp};
 
@@ -17,47 +17,54 @@ fn services_of_the_host_are_out_of_reach() {
     }
 }
 
-/// As a root inside could try it.
+/// As a root inside could try it: the packet gets its destination on the way out.
 #[test]
 fn loopback_addresses_of_the_host_are_out_of_reach() {
     let scene = Scene::new();
     let inward = vec![inward(Tcp, 5432, "127.0.0.1:15432")];
     let running = scene.build(&Layout { egress: None, inward, ..layout(7) });
-    let _service = listen(&scene.host, "127.0.0.1:9000");
     assert_eq!(scene.setting("ipv4/conf/hostctl0a630007/route_localnet"), "1");
-    visit(&running.namespace(), || {
-        let links = Links::open().unwrap();
-        let (lo, eth0) = (links.index("lo").unwrap().unwrap(), links.index("eth0").unwrap());
-        links.remove_address(lo, ip("127.0.0.1")).unwrap();
-        std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
-        let gateway = Some(ip("169.254.1.1"));
-        let route = Route { to: (ip("127.0.0.1"), 32), gateway, source: None };
-        links.add_route(eth0.unwrap(), route).unwrap();
-    })
-    .unwrap();
-    assert!(!connects(&running.namespace(), ("127.0.0.1", 9000)));
+    let rewrite = "table ip attack {
+        chain postrouting {
+            type filter hook postrouting priority 300; policy accept;
+            ip daddr 203.0.113.1 ip daddr set 127.0.0.1
+        }
+    }";
+    nft(&running.namespace(), &["-f", "-"], rewrite);
+    let service = udp(&scene.host, "127.0.0.1:9000");
+    service.set_read_timeout(Some(PATIENCE)).unwrap();
+    let client = udp(&running.namespace(), "0.0.0.0:0");
+    client.send_to(b"?", "203.0.113.1:9000").unwrap();
+    assert!(service.recv(&mut [0]).is_err());
 }
 
 #[test]
 fn an_address_that_is_not_its_own_leads_nowhere() {
     let scene = Scene::new();
     let running = scene.build(&Layout { egress: None, ..layout(7) });
-    let server = udp(&scene.outside, "0.0.0.0:53");
-    let send = |from: &str| {
-        let socket = udp(&running.namespace(), &format!("{from}:0"));
-        socket.send_to(b"?", (ip(OUTSIDE), 53)).unwrap();
+    let server = udp(&scene.outside, "[::]:53");
+    let send = |from: &str, patience| {
+        server.set_read_timeout(Some(patience)).unwrap();
+        let to = if ip(from).is_ipv4() { OUTSIDE } else { OUTSIDE6 };
+        let bind = || std::net::UdpSocket::bind((ip(from), 0)).unwrap();
+        let socket = visit(&running.namespace(), bind).unwrap();
+        socket.send_to(b"?", (ip(to), 53)).unwrap();
         server.recv_from(&mut [0]).is_ok()
     };
-    assert!(send("10.99.0.7"));
+    assert!(send("10.99.0.7", PATIENCE * 50));
+    // Until the host has found the server's hardware address, it may lose one.
+    assert!((0..50).any(|_| send("fd99::7", PATIENCE)));
     visit(&running.namespace(), || {
         let links = Links::open().unwrap();
         let eth0 = links.index("eth0").unwrap().unwrap();
         // With strict reverse path filtering the kernel would drop it anyway.
         links.add_address(eth0, ip("10.99.0.99")).unwrap();
+        links.add_address(eth0, ip("fd99::99")).unwrap();
     })
     .unwrap();
     scene.set("ipv4/conf/hostctl0a630007/rp_filter", "0");
-    assert!(!send("10.99.0.99"));
+    assert!(!send("10.99.0.99", PATIENCE));
+    assert!(!send("fd99::99", PATIENCE));
 }
 
 #[test]

@@ -3,9 +3,6 @@
 
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use agent::network::private::{self, Forward};
 use host_sys::namespace::visit;
@@ -13,7 +10,6 @@ use manifest_spec::manifest::Protocol::Tcp;
 
 use crate::scene::*;
 
-const ROOT: &str = "HOSTCTL_TEST_ROOT";
 const SETTINGS: [&str; 4] = [
     "ipv4/conf/eth0/forwarding",
     "ipv4/conf/eth1/forwarding",
@@ -60,7 +56,7 @@ fn forwarding_stays_on_for_the_last_that_needs_it() {
 /// A hostctl: it builds, says so, and waits.
 #[test]
 fn holder() {
-    let Some(root) = std::env::var_os(ROOT).map(PathBuf::from) else { return };
+    let Some(root) = started_in() else { return };
     let _network = private::build(&everything(), &directories(&root)).unwrap();
     std::fs::write(root.join("ready"), "").unwrap();
     let _ = std::io::stdin().read(&mut [0]);
@@ -69,11 +65,7 @@ fn holder() {
 #[test]
 fn a_kill_leaves_nothing_after_the_next_sweep() {
     let scene = Scene::new();
-    let own = std::env::current_exe().unwrap();
-    let mut command = Command::new(own);
-    command.args(["--exact", "lifetime::holder", "--nocapture", "--test-threads=1"]);
-    command.env(ROOT, &scene.root).stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut child = visit(&scene.host, || command.spawn().unwrap()).unwrap();
+    let mut child = start(&scene, "lifetime::holder");
     wait(|| scene.root.join("ready").exists());
     // What others still run is not swept away.
     visit(&scene.host, || private::sweep(&scene.directories()).unwrap()).unwrap();
@@ -126,12 +118,4 @@ fn what_fails_leaves_nothing() {
     let error = scene.try_build(&Layout { inward: wrong, ..everything() }).unwrap_err();
     assert_eq!(error.to_string(), "192.0.2.1:1 is not on the host's loopback device (127.0.0.0/8)");
     nothing_left(&scene);
-}
-
-fn wait(condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "it did not come");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

@@ -11,6 +11,8 @@ mod coexistence;
 mod egress;
 mod forwards;
 mod isolation;
+mod kill;
+
 mod lifetime;
 mod scene;
 mod text;

@@ -1,6 +1,6 @@
 //! A client, a host and a server outside, connected like this, and an instance on the host:
 //!
-//! client 192.0.2.10 ── eth0 192.0.2.1 │ host │ eth1 198.51.100.1 ── 198.51.100.9 outside
+//! client .10 ── 192.0.2.1 eth0 │ host │ eth1 198.51.100.1 ── .9 outside
 //!
 //! Invariant: whatever a test does, it does in namespaces of its own.
 
@@ -8,9 +8,9 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent::network::link::{End, Links, Route};
 pub use agent::network::private::Layout;
@@ -28,8 +28,12 @@ pub const HOST6: &str = "2001:db8:1::1";
 pub const OUTSIDE6: &str = "2001:db8:2::9";
 pub const HOST_OUTSIDE6: &str = "2001:db8:2::1";
 
+/// Tells a process where its scene is.
+const ROOT: &str = "HOSTCTL_TEST_ROOT";
 /// How long a packet that is dropped is waited for.
-const PATIENCE: Duration = Duration::from_millis(400);
+pub const PATIENCE: Duration = Duration::from_millis(400);
+/// How long one that must arrive is, on a machine that is busy.
+const PLENTY: Duration = Duration::from_secs(20);
 
 pub struct Scene {
     pub client: OwnedFd,
@@ -96,16 +100,7 @@ impl Scene {
 
     /// nft(8) on the host; its output.
     pub fn nft(&self, arguments: &[&str], input: &str) -> String {
-        visit(&self.host, || {
-            let mut command = Command::new("nft");
-            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-            let mut child = command.spawn().expect("nft(8) is needed: package nftables");
-            child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-            let output = child.wait_with_output().unwrap();
-            assert!(output.status.success(), "nft {arguments:?} refused:\n{input}");
-            String::from_utf8(output.stdout).unwrap()
-        })
-        .unwrap()
+        nft(&self.host, arguments, input)
     }
 
     pub fn has_link(&self, name: &str) -> bool {
@@ -138,6 +133,27 @@ impl Drop for Running<'_> {
     }
 }
 
+/// Start this test program again, in the host's namespace, as one of its own tests.
+pub fn start(scene: &Scene, test: &str) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env(ROOT, &scene.root).stdin(Stdio::piped()).stdout(Stdio::null());
+    visit(&scene.host, || command.spawn().unwrap()).unwrap()
+}
+
+/// The folder of the scene that this process was started in.
+pub fn started_in() -> Option<PathBuf> {
+    std::env::var_os(ROOT).map(PathBuf::from)
+}
+
+pub fn wait(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PLENTY, "it did not come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 pub fn directories(root: &Path) -> Directories {
     Directories { state: root.join("state"), run: root.join("run"), config: root.join("config") }
 }
@@ -160,6 +176,21 @@ fn wire(host: &OwnedFd, name: &str, own: [&str; 2], other: &OwnedFd, theirs: [&s
                 .unwrap();
         }
     }
+    here.settle(here.index(name).unwrap().unwrap()).unwrap();
+}
+
+/// nft(8) in a network namespace; its output.
+pub fn nft(space: &impl AsFd, arguments: &[&str], input: &str) -> String {
+    visit(space, || {
+        let mut command = Command::new("nft");
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("nft(8) is needed: package nftables");
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "nft {arguments:?} refused:\n{input}");
+        String::from_utf8(output.stdout).unwrap()
+    })
+    .unwrap()
 }
 
 pub fn ip(text: &str) -> IpAddr {
@@ -192,17 +223,17 @@ pub fn listen(space: &impl AsFd, address: &str) -> TcpListener {
 
 pub fn udp(space: &impl AsFd, address: &str) -> UdpSocket {
     let socket = visit(space, || UdpSocket::bind(address).unwrap()).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(PLENTY)).unwrap();
     socket
 }
 
 /// Connect and exchange a byte each way; whom the server saw. `None`: no connection.
 pub fn tcp(from: &impl AsFd, to: (&str, u16), server: &TcpListener) -> Option<IpAddr> {
     let to = SocketAddr::new(ip(to.0), to.1);
-    let mut client = visit(from, || TcpStream::connect_timeout(&to, PATIENCE)).unwrap().ok()?;
+    let mut client = visit(from, || TcpStream::connect_timeout(&to, PLENTY)).unwrap().ok()?;
     let (mut accepted, peer) = server.accept().unwrap();
     for stream in [&client, &accepted] {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(PLENTY)).unwrap();
     }
     let mut byte = [0];
     client.write_all(b"?").unwrap();
@@ -212,7 +243,7 @@ pub fn tcp(from: &impl AsFd, to: (&str, u16), server: &TcpListener) -> Option<Ip
     Some(peer.ip())
 }
 
-/// Whether a connection can be made, to whomever.
+/// Whether a connection can be made, to whomever; not for those that must.
 pub fn connects(from: &impl AsFd, to: (&str, u16)) -> bool {
     let to = SocketAddr::new(ip(to.0), to.1);
     visit(from, || TcpStream::connect_timeout(&to, PATIENCE)).unwrap().is_ok()

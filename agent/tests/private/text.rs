@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agent::network::private::table;
+use agent::network::private::{door, table};
 use manifest_spec::manifest::Protocol::{Tcp, Udp};
 
 use crate::scene::*;
@@ -19,6 +19,7 @@ fn golden(name: &str, found: &str) {
 #[test]
 fn tables() {
     golden("nothing.nft", &table(&layout(7)).to_string());
+    golden("door.nft", &door(&layout(7)).to_string());
     let forwards = vec![
         forward(Tcp, 8083, 8080, None),
         forward(Udp, 5353, 53, Some("eth0")),

@@ -2,9 +2,9 @@
 //!
 //! Invariant: a batch is one sendmsg(2), and the kernel does all of it or nothing.
 
-use super::encode::{Attributes, INET, message};
+use super::encode::{Attributes, INET, NETDEV, message};
 use super::lower::lower;
-use super::{Base, Chain, Hook, Kind, Policy, Rule, Table};
+use super::{Base, Chain, Hook, Kind, Policy, Rule, Sight, Table};
 
 /// NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND (netlink(7)).
 const REQUEST: u16 = 1;
@@ -25,6 +25,7 @@ const NEW_RULE: u16 = 6;
 
 #[derive(Debug)]
 struct Change {
+    family: u8,
     kind: u16,
     flags: u16,
     attributes: Attributes,
@@ -56,12 +57,18 @@ impl Batch {
     /// Add a table with its chains and rules. One of that name must not be there (`EEXIST`).
     #[must_use]
     pub fn create(mut self, table: &Table) -> Batch {
-        self.push(NEW_TABLE, CREATE | EXCLUSIVE, format!("table {}", table.name), |attributes| {
-            attributes.string(1, &table.name);
-            if table.owned {
-                attributes.number(2, 2); // NFT_TABLE_F_OWNER
-            }
-        });
+        self.push(
+            family(table),
+            NEW_TABLE,
+            CREATE | EXCLUSIVE,
+            format!("table {}", table.name),
+            |attributes| {
+                attributes.string(1, &table.name);
+                if table.owned {
+                    attributes.number(2, 2); // NFT_TABLE_F_OWNER
+                }
+            },
+        );
         for chain in &table.chains {
             self.add_chain(table, chain);
         }
@@ -73,13 +80,13 @@ impl Batch {
         self
     }
 
-    /// Delete the table of this name with all that is in it; that none is there is no error.
+    /// Delete the table of this name (`inet`) with all that is in it; none there is no error.
     #[must_use]
     pub fn delete(mut self, name: &str) -> Batch {
         // Made first if it is missing, or deleting it would fail.
         for (kind, flags) in [(NEW_TABLE, CREATE), (DELETE_TABLE, 0)] {
             let object = format!("table {name}");
-            self.push(kind, flags, object, |attributes| attributes.string(1, name));
+            self.push(INET, kind, flags, object, |attributes| attributes.string(1, name));
         }
         self
     }
@@ -93,7 +100,7 @@ impl Batch {
             let last = sequence as usize == self.0.len();
             let flags = REQUEST | change.flags | if last { ACK } else { 0 };
             let kind = NFTABLES << 8 | change.kind;
-            message(&mut bytes, kind, flags, sequence, (INET, 0), &change.attributes);
+            message(&mut bytes, kind, flags, sequence, (change.family, 0), &change.attributes);
         }
         message(&mut bytes, END, REQUEST, 0, (0, NFTABLES), &none);
         let objects = self.0.iter().map(|change| change.object.clone()).collect();
@@ -102,12 +109,15 @@ impl Batch {
 
     fn add_chain(&mut self, table: &Table, chain: &Chain) {
         let object = format!("chain {} of table {}", chain.name, table.name);
-        self.push(NEW_CHAIN, CREATE, object, |attributes| {
+        self.push(family(table), NEW_CHAIN, CREATE, object, |attributes| {
             attributes.string(1, &table.name);
             attributes.string(3, &chain.name);
-            if let Some(base) = chain.base {
+            if let Some(base) = &chain.base {
                 attributes.nest(4, |hook| {
                     hook.number(1, hook_number(base)).number(2, base.priority as u32);
+                    if let Hook::Ingress(device) = &base.hook {
+                        hook.string(3, device);
+                    }
                 });
                 attributes.number(
                     5,
@@ -129,7 +139,7 @@ impl Batch {
 
     fn add_rule(&mut self, table: &Table, chain: &Chain, rule: &Rule) {
         let object = format!("rule `{rule}` of chain {} of table {}", chain.name, table.name);
-        self.push(NEW_RULE, CREATE | APPEND, object, |attributes| {
+        self.push(family(table), NEW_RULE, CREATE | APPEND, object, |attributes| {
             attributes.string(1, &table.name);
             attributes.string(2, &chain.name);
             attributes.nest(4, |list| {
@@ -140,17 +150,31 @@ impl Batch {
         });
     }
 
-    fn push(&mut self, kind: u16, flags: u16, object: String, fill: impl FnOnce(&mut Attributes)) {
+    fn push(
+        &mut self,
+        family: u8,
+        kind: u16,
+        flags: u16,
+        object: String,
+        fill: impl FnOnce(&mut Attributes),
+    ) {
         let mut attributes = Attributes::default();
         fill(&mut attributes);
-        self.0.push(Change { kind, flags, attributes, object });
+        self.0.push(Change { family, kind, flags, attributes, object });
     }
 }
 
-/// NF_INET_* (linux/netfilter.h).
-fn hook_number(base: Base) -> u32 {
+fn family(table: &Table) -> u8 {
+    match table.sight {
+        Sight::Inet => INET,
+        Sight::Netdev => NETDEV,
+    }
+}
+
+/// NF_INET_*, NF_NETDEV_INGRESS (linux/netfilter.h).
+fn hook_number(base: &Base) -> u32 {
     match base.hook {
-        Hook::Prerouting => 0,
+        Hook::Prerouting | Hook::Ingress(_) => 0,
         Hook::Input => 1,
         Hook::Forward => 2,
         Hook::Output => 3,

@@ -5,8 +5,9 @@
 
 /// NLA_F_NESTED.
 const NESTED: u16 = 1 << 15;
-/// NFPROTO_INET.
+/// NFPROTO_INET, NFPROTO_NETDEV.
 pub(super) const INET: u8 = 1;
+pub(super) const NETDEV: u8 = 5;
 
 /// A row of attributes.
 #[derive(Debug, Default)]

@@ -17,6 +17,8 @@ pub(super) enum Register {
 pub(super) enum Expression {
     /// Load something about the packet, by NFT_META_*.
     Meta(u32),
+    /// Set something about the packet, by NFT_META_*.
+    SetMeta(u32),
     /// Load bytes of a header: NFT_PAYLOAD_*_HEADER, offset, length.
     Payload { base: u32, offset: u32, length: u32 },
     /// Load something about the connection, by NFT_CT_*.
@@ -55,7 +57,7 @@ impl Expression {
 
     fn name(&self) -> &'static str {
         match self {
-            Expression::Meta(_) => "meta",
+            Expression::Meta(_) | Expression::SetMeta(_) => "meta",
             Expression::Payload { .. } => "payload",
             Expression::Connection(_) => "ct",
             Expression::AddressType(_) => "fib",
@@ -73,6 +75,9 @@ impl Expression {
         match self {
             Expression::Meta(key) | Expression::Connection(key) => {
                 data.number(1, ONE).number(2, *key);
+            }
+            Expression::SetMeta(key) => {
+                data.number(2, *key).number(3, ONE);
             }
             Expression::Payload { base, offset, length } => {
                 data.number(1, ONE).number(2, *base).number(3, *offset).number(4, *length);

@@ -18,6 +18,9 @@ const IIFNAME: u32 = 6;
 const OIFNAME: u32 = 7;
 const NFPROTO: u32 = 15;
 const L4PROTO: u32 = 16;
+const PKTTYPE: u32 = 19;
+/// packet(7).
+const PACKET_HOST: u8 = 0;
 /// NFT_PAYLOAD_*_HEADER.
 const NETWORK: u32 = 1;
 const TRANSPORT: u32 = 2;
@@ -49,6 +52,10 @@ pub(super) fn lower(statement: &Statement) -> Vec<Expression> {
             any_bit(Expression::Connection(STATE), bits)
         }
         Statement::Redirected => any_bit(Expression::Connection(STATUS), DESTINATION_REWRITTEN),
+        Statement::ForHost => vec![
+            Expression::Immediate(Register::One, vec![PACKET_HOST]),
+            Expression::SetMeta(PKTTYPE),
+        ],
         Statement::Counter => vec![Expression::Counter],
         Statement::Dnat(to) => {
             let port = to.port().to_be_bytes().to_vec();

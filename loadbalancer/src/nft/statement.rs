@@ -19,6 +19,8 @@ pub enum Statement {
     State(Vec<State>),
     /// `ct status dnat`: the destination of the connection was rewritten, here or by another table.
     Redirected,
+    /// `meta pkttype set host`: take it for this host's, whichever hardware address it was for.
+    ForHost,
     /// `counter`.
     Counter,
     /// `dnat`: rewrite the destination.

@@ -2,9 +2,11 @@
 
 use super::Statement;
 
-/// A table of family inet: it sees IPv4 and IPv6.
+/// A table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
+    /// What it sees.
+    pub sight: Sight,
     /// Its name: letters, digits, `-`, `_`, `.` and `/`, at most 255 bytes.
     pub name: String,
     /// Whether it belongs to the socket that makes it: the kernel lets nobody else change it, and
@@ -12,6 +14,15 @@ pub struct Table {
     pub owned: bool,
     /// Its chains; one that is jumped to comes before the one that jumps.
     pub chains: Vec<Chain>,
+}
+
+/// What a table sees: its family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// IPv4 and IPv6 (`inet`).
+    Inet,
+    /// Whatever a device receives, before anything else does (`netdev`).
+    Netdev,
 }
 
 /// A chain of rules.
@@ -26,7 +37,7 @@ pub struct Chain {
 }
 
 /// How a chain hangs in the path of packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
     /// What it is for.
     pub kind: Kind,
@@ -48,8 +59,10 @@ pub enum Kind {
 }
 
 /// Where a packet is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hook {
+    /// This device received it (tables of [`Sight::Netdev`] only, which have no other).
+    Ingress(String),
     /// It came in, nothing is decided.
     Prerouting,
     /// It is for this host.

@@ -4,13 +4,17 @@ use std::fmt::{Display, Formatter, Result};
 use std::net::IpAddr;
 
 use super::{
-    Base, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, State,
+    Base, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, Sight, State,
     Statement, Table, Transport,
 };
 
 impl Display for Table {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        writeln!(f, "table inet {} {{", self.name)?;
+        let family = match self.sight {
+            Sight::Inet => "inet",
+            Sight::Netdev => "netdev",
+        };
+        writeln!(f, "table {family} {} {{", self.name)?;
         if self.owned {
             writeln!(f, "\tflags owner")?;
         }
@@ -43,7 +47,8 @@ impl Display for Base {
             Kind::Filter => "filter",
             Kind::Nat => "nat",
         };
-        let hook = match self.hook {
+        let hook = match &self.hook {
+            Hook::Ingress(device) => &format!("ingress device \"{device}\""),
             Hook::Prerouting => "prerouting",
             Hook::Input => "input",
             Hook::Forward => "forward",
@@ -94,6 +99,7 @@ impl Display for Statement {
                 Ok(())
             }
             Statement::Redirected => f.write_str("ct status dnat"),
+            Statement::ForHost => f.write_str("meta pkttype set host"),
             Statement::Counter => f.write_str("counter"),
             Statement::Dnat(to) => write!(f, "dnat {} to {to}", protocol(to.ip())),
             Statement::Snat(to) => write!(f, "snat {} to {to}", protocol(*to)),

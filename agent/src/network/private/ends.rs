@@ -149,7 +149,7 @@ impl Inside {
             return Err(PrivateError::Vanished(INSIDE.to_owned()));
         };
         links.set_up(index)?;
-        let mac = host_mac(layout.address);
+        let mac = door_mac(layout.address);
         let connect = |own: IpAddr, any: IpAddr, gateway: IpAddr| {
             links.add_address(index, own)?;
             links.add_neighbour(index, gateway, mac)?;
@@ -164,9 +164,24 @@ impl Inside {
     }
 }
 
+impl Inside {
+    /// Let the end send, now that both are up.
+    pub(super) fn settle(&self) -> Result<(), PrivateError> {
+        match self.links.index(INSIDE)? {
+            Some(index) => Ok(self.links.settle(index)?),
+            None => Err(PrivateError::Vanished(INSIDE.to_owned())),
+        }
+    }
+}
+
 /// Locally administered (IEEE 802, bit 1 of the first byte), unique like the address in it.
 fn host_mac(address: Ipv4Addr) -> Mac {
     mac(0x02, address)
+}
+
+/// Nobody's: see [`door`](super::door).
+fn door_mac(address: Ipv4Addr) -> Mac {
+    mac(0x0a, address)
 }
 
 fn peer_mac(address: Ipv4Addr) -> Mac {

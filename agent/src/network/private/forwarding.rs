@@ -44,8 +44,8 @@ impl Forwarding {
         Forwarding { directory, held: Vec::new() }
     }
 
-    /// Switch on what is wanted and off. What is gone, has come again as another device, or was
-    /// switched on by somebody else, is let go of.
+    /// Switch on what is wanted and off. What is wanted no more, has come again as another device,
+    /// or was switched on by somebody else meanwhile, is let go of.
     pub(super) fn refresh(&mut self, wanted: Vec<Switch>) -> Result<(), PrivateError> {
         let links = Links::open()?;
         let _turn = turn(&self.directory)?;
@@ -53,7 +53,7 @@ impl Forwarding {
         for held in std::mem::take(&mut self.held) {
             let now = held.switch.circumstances(&links)?;
             let then = fs::read_to_string(path(&self.directory, &held.switch)?).ok();
-            if now.is_some() && now == then {
+            if wanted.contains(&held.switch) && now.is_some() && now == then {
                 self.held.push(held);
             } else {
                 gone.push(held.switch);

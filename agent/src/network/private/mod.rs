@@ -1,8 +1,8 @@
 //! `network = "private"`: a network namespace of an instance's own, and the way in and out.
 //!
-//! Owns the namespace, the pair of devices between it and the host, one nftables table, and the
+//! Owns the namespace, the pair of devices between it and the host, two nftables tables, and the
 //! forwarding switched on for it. Invariant: nothing passes between the instance and anything else
-//! before the table is in force, and what was made is undone in the opposite order, by [`Drop`] or,
+//! before the tables are in force or after they are gone. What was made is undone by [`Drop`] or,
 //! after a kill, by the kernel and the next [`sweep`]. Never touches a table, a device or a rule
 //! that it did not make; a firewall of somebody else that drops stays in force. Never decides which
 //! destinations are granted: programs on the instance's cgroup do, in any namespace.
@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use host_sys::namespace;
 use host_sys::netlink::{Family, Netlink, Refusal};
-use loadbalancer::nft::{Batch, Device, Table};
+use loadbalancer::nft::{Batch, Device};
 use manifest_spec::manifest::Protocol;
 
 use crate::plan::Directories;
@@ -32,7 +32,7 @@ use crate::store;
 use ends::{Host, Inside};
 pub use error::PrivateError;
 use forwarding::{Forwarding, Internet, Switch};
-pub use ruleset::{GATEWAY, GATEWAY6, device_name, table};
+pub use ruleset::{GATEWAY, GATEWAY6, device_name, door, table};
 
 /// What an instance gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,11 +77,12 @@ pub struct Inward {
     pub to: SocketAddrV4,
 }
 
-/// An instance's network, as long as this value lives.
+/// An instance's network, as long as this value lives. It must end in the network namespace it was
+/// built in, and no other process may have its descriptors, or the table outlives it.
 #[derive(Debug)]
 pub struct PrivateNetwork {
     host: Host,
-    /// The socket the table goes with.
+    /// The socket the tables go with.
     table: Option<Netlink>,
     forwarding: Forwarding,
     namespace: OwnedFd,
@@ -102,10 +103,11 @@ pub fn build(layout: &Layout, directories: &Directories) -> Result<PrivateNetwor
     let host = Host::create(layout, &namespace)?;
     let internet = Internet::of_host();
     host.settle(internet)?;
-    let table = Some(load(&table(layout))?);
+    let table = Some(load(layout)?);
     inside.connect(layout, host.ipv6)?;
     host.connect(layout)?;
-    let ipv6_egress = host.ipv6 && internet != Internet::Ipv4Only;
+    inside.settle()?;
+    let ipv6_egress = forwards_ipv6();
     let forwarding = Forwarding::none(records);
     let layout = layout.clone();
     let mut network = PrivateNetwork { host, table, forwarding, namespace, layout, ipv6_egress };
@@ -122,6 +124,13 @@ pub fn sweep(directories: &Directories) -> Result<(), PrivateError> {
     forwarding::sweep(&records(directories)?)
 }
 
+/// Whether IPv6 would get out of an instance and back: where the host forwards it on all interfaces
+/// anyway, or the kernel can switch it on for one (`force_forwarding`, kernel 6.17). Switching it
+/// on for all would end what router advertisements configure (Documentation/networking/ip-sysctl).
+pub fn forwards_ipv6() -> bool {
+    settings::has_ipv6() && Internet::of_host() != Internet::Ipv4Only
+}
+
 impl PrivateNetwork {
     /// The instance's network namespace.
     pub fn namespace(&self) -> BorrowedFd<'_> {
@@ -133,9 +142,7 @@ impl PrivateNetwork {
         &self.host.device
     }
 
-    /// Whether IPv6 gets out and back: where the host forwards it on all interfaces anyway, or
-    /// the kernel can switch it on for one (`force_forwarding`, kernel 6.17). Switching it on for
-    /// all would end what router advertisements configure (Documentation/networking/ip-sysctl).
+    /// What [`forwards_ipv6`] said when this was built.
     pub fn ipv6_egress(&self) -> bool {
         self.ipv6_egress
     }
@@ -198,11 +205,13 @@ fn records(directories: &Directories) -> Result<PathBuf, PrivateError> {
     Ok(directories.run.join("forwarding"))
 }
 
-/// Load a table that goes with the socket in the answer.
-fn load(table: &Table) -> Result<Netlink, PrivateError> {
+/// Load the instance's tables. They go with the socket in the answer.
+fn load(layout: &Layout) -> Result<Netlink, PrivateError> {
+    let table = table(layout);
     let netlink = Netlink::open(Family::Netfilter)
         .map_err(|errno| PrivateError::Rules(format!("table {}", table.name), errno.into()))?;
-    commit(&netlink, &Batch::default().create(table))?;
+    // The kernel removes them in this order: the door closes first.
+    commit(&netlink, &Batch::default().create(&door(layout)).create(&table))?;
     Ok(netlink)
 }
 

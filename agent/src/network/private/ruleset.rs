@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use loadbalancer::nft::{
-    Base, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, State,
+    Base, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, Sight, State,
     Statement, Table, Transport,
 };
 use manifest_spec::manifest::Protocol;
@@ -37,6 +37,7 @@ pub fn device_name(address: Ipv4Addr) -> String {
 pub fn table(layout: &Layout) -> Table {
     let rules = Rules { layout, device: device_name(layout.address) };
     Table {
+        sight: Sight::Inet,
         name: format!("{PREFIX}-{}", layout.name),
         owned: true,
         chains: vec![
@@ -51,6 +52,21 @@ pub fn table(layout: &Layout) -> Table {
     }
 }
 
+/// The table that lets packets of the instance in at all. They are sent to a hardware address that
+/// is not the device's, which the kernel ignores; only this table takes them for the host's. It
+/// goes with the same socket as the other: when hostctl is killed, there is no moment in which the
+/// instance still lives and nothing holds it.
+pub fn door(layout: &Layout) -> Table {
+    let hook = Hook::Ingress(device_name(layout.address));
+    let rules = vec![vec![Statement::ForHost]];
+    Table {
+        sight: Sight::Netdev,
+        name: format!("{PREFIX}-{}", layout.name),
+        owned: true,
+        chains: vec![chain("door", Kind::Filter, hook, FILTER, rules)],
+    }
+}
+
 /// The table that keeps the host from becoming a router for others where forwarding was switched
 /// on: what comes in by the interface goes to instances or, as before, nowhere. It stays when
 /// hostctl is killed, as the forwarding does.
@@ -62,7 +78,7 @@ pub(super) fn guard(name: String, family: Family, interface: &str) -> Table {
         Statement::Drop,
     ];
     let forward = chain("forward", Kind::Filter, Hook::Forward, FILTER, vec![rule]);
-    Table { name, owned: false, chains: vec![forward] }
+    Table { sight: Sight::Inet, name, owned: false, chains: vec![forward] }
 }
 
 struct Rules<'a> {

@@ -63,12 +63,9 @@ impl Switch {
         }
     }
 
-    /// What somebody sets who wants the whole host to be a router; it changes every interface.
+    /// Whether somebody has switched it for all interfaces, which changes each of them.
     fn everywhere(&self) -> bool {
-        settings::is_on(&match self.family {
-            Family::Ipv4 => settings::ipv4("all", "forwarding"),
-            Family::Ipv6 => settings::ipv6("all", "forwarding"),
-        })
+        settings::is_on(&Switch { interface: "all".to_owned(), ..*self }.setting())
     }
 
     /// `ipv4-eth0`.
