@@ -16,8 +16,8 @@ HOSTCTL := $(CARGO_TARGET_DIR)/$(HOST)/release/hostctl
 
 BUILD_NEEDS := gcc libc6-dev
 RUN_NEEDS   := $(BUILD_NEEDS) python3
-TEST_NEEDS  := $(RUN_NEEDS) busybox-static nginx nodejs postgresql redis-server ruby util-linux
-BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun util-linux
+TEST_NEEDS  := $(RUN_NEEDS) busybox-static iproute2 nginx nodejs postgresql redis-server ruby util-linux
+BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun nginx util-linux wrk
 
 .PHONY: build run test bench lint clean
 
@@ -47,6 +47,8 @@ bench:
 	@$(MAKE) --no-print-directory build
 	@echo "make: timing starts, a minute or two; BENCH_ROUNDS sets how many"
 	@cargo bench $(CARGO_FLAGS) --package e2e --bench start
+	@echo "make: requests a second, a minute or two; BENCH_SECONDS sets for how long each time"
+	@cargo bench $(CARGO_FLAGS) --package e2e --bench network
 
 lint:
 	@.ci/packages $(BUILD_NEEDS)

@@ -12,7 +12,6 @@ use crate::support::{As, EVERYONE, Scene, eventually};
 const NGINX: &str = "\
 daemon off;
 pid /tmp/nginx.pid;
-error_log /dev/stderr;
 events {}
 http {
     access_log off;
@@ -38,7 +37,8 @@ fn nginx_listens_however_it_is_told() {
             alone(|| {
                 let scene = Scene::new(who);
                 scene.write("nginx.conf", &NGINX.replace("LISTEN", listen));
-                let run = format!("nginx -p /tmp -c {}/nginx.conf", scene.app().display());
+                let run =
+                    format!("nginx -e stderr -p /tmp -c {}/nginx.conf", scene.app().display());
                 scene.write("app.toml", &format!("name = \"web\"\nrun = {run:?}\nport = 8080\n"));
                 let mut running = scene.start(["run", "--quiet", "app.toml"]);
                 eventually(listen, || {
