@@ -18,8 +18,8 @@ VM_KERNEL ?= 6.1
 
 BUILD_NEEDS := gcc libc6-dev
 RUN_NEEDS   := $(BUILD_NEEDS) python3
-TEST_NEEDS  := $(RUN_NEEDS) busybox-static nftables nginx nodejs postgresql redis-server ruby util-linux
-BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun util-linux
+TEST_NEEDS  := $(RUN_NEEDS) busybox-static iproute2 nftables nginx nodejs postgresql redis-server ruby util-linux
+BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun nginx util-linux wrk
 VM_NEEDS    := $(BUILD_NEEDS) debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 util-linux
 
 .PHONY: build run test vm-test bench lint clean
@@ -63,6 +63,8 @@ bench:
 	@$(MAKE) --no-print-directory build
 	@echo "make: timing starts, a minute or two; BENCH_ROUNDS sets how many"
 	@cargo bench $(CARGO_FLAGS) --package e2e --bench start
+	@echo "make: requests a second, a minute or two; BENCH_SECONDS sets for how long each time"
+	@cargo bench $(CARGO_FLAGS) --package e2e --bench network
 
 lint:
 	@.ci/packages $(BUILD_NEEDS)

@@ -35,8 +35,8 @@ pub enum RunError {
     /// A standard stream is a directory, through which a program could leave the sandbox
     /// (CVE-2024-21626): its number.
     StreamIsDirectory(i32),
-    /// A standard stream is an internet socket, which would stay under its maker's rules: its number.
-    StreamIsInternet(i32),
+    /// A standard stream is a socket that stays under its maker's rules: its number.
+    StreamIsSocket(i32),
     /// What the app needs for itself is not to be had.
     Lease(LeaseError),
     /// A managed directory is not there.
@@ -162,8 +162,8 @@ pub fn run(
 
 fn refuse_streams(standard: [BorrowedFd<'_>; 3]) -> Result<(), RunError> {
     for (number, fd) in (0..).zip(standard) {
-        if socket::is_internet(fd) {
-            return Err(RunError::StreamIsInternet(number));
+        if socket::leads_elsewhere(fd) {
+            return Err(RunError::StreamIsSocket(number));
         }
         if file::status(fd).is_ok_and(|status| status.kind == Kind::Directory) {
             return Err(RunError::StreamIsDirectory(number));

@@ -53,11 +53,13 @@ pub fn bound(
     Ok(made)
 }
 
-/// Whether this is an internet socket (ip(7), ipv6(7)).
-pub fn is_internet(fd: BorrowedFd<'_>) -> bool {
-    let name = getsockname::<SockaddrStorage>(fd.as_raw_fd());
-    let family = name.ok().and_then(|name| name.family());
-    matches!(family, Some(AddressFamily::Inet | AddressFamily::Inet6))
+/// Whether this is a socket by which more can be reached than its peer: any but a connected one of
+/// the host's own (unix(7)). One of TCP can be disconnected and connected anew.
+pub fn leads_elsewhere(fd: BorrowedFd<'_>) -> bool {
+    let Ok(name) = getsockname::<SockaddrStorage>(fd.as_raw_fd()) else { return false };
+    let kind = getsockopt(&fd, sockopt::SockType);
+    let lasting = matches!(kind, Ok(SockType::Stream | SockType::SeqPacket));
+    !(name.family() == Some(AddressFamily::Unix) && lasting)
 }
 
 /// The protocol and port of a bound internet socket that can serve: for TCP one that listens.

@@ -255,7 +255,7 @@ fn run_code(error: &RunError) -> u8 {
         RunError::Boundary(BoundaryError::Hosts(_)) => CANT_CREATE,
         RunError::Boundary(_) => UNAVAILABLE,
         RunError::Data(_) | RunError::Log(_) => CANT_CREATE,
-        RunError::StreamIsDirectory(_) | RunError::StreamIsInternet(_) => USAGE,
+        RunError::StreamIsDirectory(_) | RunError::StreamIsSocket(_) => USAGE,
         RunError::Stopped => 130,
         _ => SYSTEM,
     }
@@ -271,8 +271,8 @@ fn run(error: &RunError, place: Option<&Diagnostic>) -> Told {
             "{} is a directory, through which a program could leave the sandbox",
             stream(*number)
         )),
-        RunError::StreamIsInternet(number) => Told::new(format!(
-            "{} is an internet socket, which would stay free of the app's rules on ports and destinations",
+        RunError::StreamIsSocket(number) => Told::new(format!(
+            "{} is a socket of its maker's, which would stay free of the app's rules on ports and destinations",
             stream(*number)
         ))
         .hint("pass it through a pipe, or let the app have the port with activate = true"),

@@ -301,6 +301,22 @@ pub(super) fn reach_v6(code: &mut Assembler, port: Register, destinations: &[Des
     reach(code, Family::V6, destinations, port);
 }
 
+/// As [`if_local`] for packets, of an IPv4 address.
+pub(super) fn if_local_v4(
+    code: &mut Assembler,
+    address: Register,
+    own: Option<OwnAddress>,
+    label: Label,
+) {
+    // r8 holds the port there.
+    if_local_by(code, Family::V4(address, 0), own, R0, label);
+}
+
+/// As [`if_local_v4`], for the address in r2 to r5.
+pub(super) fn if_local_v6(code: &mut Assembler, own: Option<OwnAddress>, label: Label) {
+    if_local_by(code, Family::V6, own, R0, label);
+}
+
 fn if_not_in_v4(
     code: &mut Assembler,
     address: Register,
@@ -337,12 +353,22 @@ fn masked(code: &mut Assembler, word: Register, value: u32, mask: u32, label: La
 
 /// Jump if the address stays on this host: unspecified, loopback, or the instance's own.
 fn if_local(code: &mut Assembler, family: Family, own: Option<OwnAddress>, label: Label) {
+    if_local_by(code, family, own, R8, label);
+}
+
+fn if_local_by(
+    code: &mut Assembler,
+    family: Family,
+    own: Option<OwnAddress>,
+    scratch: Register,
+    label: Label,
+) {
     match family {
         Family::V4(address, _) => {
             code.if_is(address, 0, label);
-            code.copy_word(R8, address);
-            code.and(R8, 0xff00_0000_u32.to_be());
-            code.if_is(R8, 0x7f00_0000_u32.to_be(), label);
+            code.copy_word(scratch, address);
+            code.and(scratch, 0xff00_0000_u32.to_be());
+            code.if_is(scratch, 0x7f00_0000_u32.to_be(), label);
             if let Some(own) = own {
                 code.if_is(address, own.v4.to_bits().to_be(), label);
             }

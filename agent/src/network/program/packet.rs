@@ -13,8 +13,8 @@ use super::super::assemble::{
     Assembler, Call, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, STACK, Size,
 };
 use super::super::rules::{PortRule, Reach, Rules};
-use super::address::{now, reach_v4, reach_v6, store_mapped};
-use super::{CLIENT, Clients, TCP, UDP, number};
+use super::address::{if_local_v4, if_local_v6, now, reach_v4, reach_v6, store_mapped};
+use super::{CLIENT, Clients, TCP, UDP, number, wire};
 
 /// struct __sk_buff.
 const PACKET_PROTOCOL: i16 = 16;
@@ -96,10 +96,12 @@ fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label)
             let (v6, end) = (code.label(), code.label());
             if_v6(code, v6);
             source_v4(code, drop);
+            own_answers(code, rules, |code, own| if_local_v4(code, R2, rules.own, own));
             reach_v4(code, R2, R8, destinations);
             code.jump(end);
             code.place(v6);
             source_v6(code, drop);
+            own_answers(code, rules, |code, own| if_local_v6(code, rules.own, own));
             reach_v6(code, R8, destinations);
             code.place(end);
             code.answer(DROP);
@@ -110,6 +112,22 @@ fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label)
         remember(code, clients, drop);
     }
     code.answer(PASS);
+}
+
+/// Pass if the datagram is an answer of the instance's own UDP ports, whose port is in r8. `if_local`
+/// jumps if it comes from this host.
+fn own_answers(code: &mut Assembler, rules: &Rules, if_local: impl FnOnce(&mut Assembler, Label)) {
+    let (leased, other, own) = (code.label(), code.label(), code.label());
+    for rule in rules.ports.iter().filter(|rule| rule.protocol == Protocol::Udp) {
+        code.if_is(R8, wire(rule.outside), leased);
+    }
+    code.jump(other);
+    code.place(leased);
+    if_local(code, own);
+    code.jump(other);
+    code.place(own);
+    code.answer(PASS);
+    code.place(other);
 }
 
 /// Keep the sender of a datagram, so that it can be answered.
