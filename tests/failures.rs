@@ -169,8 +169,6 @@ fn what_this_version_does_not_do_is_refused_by_name() {
     let cases = [
         ("count = 2", "count: only one instance runs in the foreground"),
         ("port = 80\nidle = \"10m\"", "idle: scaling to zero is not done"),
-        ("access = { network = \"private\" }", "access.network: a private network can't be built"),
-        ("port = { port = 80, activate = true }", "port: a bound socket can't be handed over"),
         ("logs = { sinks = [\"journal\"] }", "logs.sinks[0]: only sinks of the form"),
         (
             "logs = { sinks = [{ to = \"file:a\", when = \"level>=warn\" }] }",
