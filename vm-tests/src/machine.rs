@@ -1,8 +1,8 @@
-//! A guest at work: QEMU with software emulation, which needs no right and no hardware beyond what a
-//! build machine has.
+//! A guest at work: QEMU with software emulation, which needs no right and no hardware beyond what
+//! a build machine has.
 //!
-//! Invariant: it ends with this process, by its own end, or when its time is up. Its disk is written
-//! to a copy that nobody sees; it has no network card.
+//! Invariant: it ends with this process, by its own end, or when its time is up. Its disk is
+//! written to a copy that nobody sees; it has no network card.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};

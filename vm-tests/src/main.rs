@@ -2,7 +2,7 @@
 //! it, all of them unless some are named. Started by `make vm-test`, which builds what they need.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // a test's own tool
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // a test's tool
 
 use std::path::PathBuf;
 use std::process::ExitCode;
