@@ -91,6 +91,9 @@ for turn in 1 2 3 4 5 6 7 8 9 10; do
     times="$times $("$SCOPE" probe-e-$turn true | sed -n 's/^took //p')"
 done
 echo "== a scope was started in (ms):$times"
+before=$(date +%s%3N)
+systemd-run --quiet --scope true
+echo "== \"systemd-run --scope true\", for comparison (ms): $(($(date +%s%3N) - before))"
 holds "nothing is left of them" eventually gone
 begin "$SCOPE" probe-f sleep 1000 || exit 1
 second=$("$SCOPE" probe-f true 2>&1)

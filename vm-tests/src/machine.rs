@@ -19,8 +19,8 @@ const TAIL: usize = 40;
 
 /// What the guest's kernel is told: where its root is, to talk to the serial line, to give up when
 /// it panics (QEMU then ends), and no driver that looks for hardware which is not there.
-const COMMAND_LINE: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 \
-    systemd.show_status=no modprobe.blacklist=bochs,iTCO_wdt,sr_mod,kvm_amd,powernow_k8";
+const COMMAND_LINE: &str = "root=/dev/vda rw console=ttyS0 loglevel=5 panic=-1 \
+    systemd.show_status=yes modprobe.blacklist=bochs,iTCO_wdt,sr_mod,kvm_amd,powernow_k8";
 
 /// A running guest.
 #[derive(Debug)]

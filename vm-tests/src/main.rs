@@ -131,3 +131,27 @@ fn show(ended: &Ended, took: Duration) {
         ended.output.iter().for_each(|line| println!("    {line}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Wanted, String> {
+        Wanted::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn flags_and_names_come_in_any_order() {
+        let wanted = parse("reboot --kernel 6.12 --limit 90 scope").unwrap();
+        assert_eq!(wanted.kernel, "6.12");
+        assert_eq!(wanted.limit, Duration::from_secs(90));
+        assert_eq!(wanted.scenarios, ["reboot", "scope"]);
+        assert_eq!(parse("").unwrap().kernel, "6.1");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(parse("--kernel").unwrap_err(), "--kernel needs a value");
+        assert_eq!(parse("--limit soon").unwrap_err(), "\"soon\": no seconds");
+    }
+}
