@@ -14,8 +14,9 @@ use std::time::Instant;
 use crate::image::Kernel;
 use crate::report::Line;
 
-/// Lines of the console that are kept for the case of a failure.
-const TAIL: usize = 40;
+/// Lines of the console that are kept for the case of a failure: those of a boot, and what was in
+/// front of it, which tells why a guest went down that was not meant to.
+const TAIL: usize = 250;
 
 /// What the guest's kernel is told: where its root is, to talk to the serial line, to give up when
 /// it panics (QEMU then ends), and no driver that looks for hardware which is not there.

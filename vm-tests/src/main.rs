@@ -110,18 +110,21 @@ fn watch(machine: &mut Machine, wanted: &Wanted) -> bool {
     if let Some(ended) = report.unfinished() {
         show(ended, began.elapsed());
     }
-    if !report.is_over() {
-        let trouble = trouble.unwrap_or_else(|| "the guest ended too early".to_owned());
-        println!("vm-tests: {trouble}; the last lines of its console:");
+    let missing = report.missing(&wanted.scenarios);
+    let passed = missing.is_empty() && report.is_over();
+    if !passed {
+        println!("vm-tests: the last lines of the guest's console:");
         machine.console().for_each(|line| println!("    {line}"));
     }
-    let missing = report.missing(&wanted.scenarios);
+    if !report.is_over() {
+        println!("vm-tests: {}", trouble.unwrap_or_else(|| "the guest ended too early".to_owned()));
+    }
     let seconds = start.elapsed().as_secs();
     match missing.as_slice() {
         [] => println!("vm-tests: {} passed in {seconds} s", wanted.scenarios.len()),
         missing => println!("vm-tests: FAILED in {seconds} s: {}", missing.join(", ")),
     }
-    missing.is_empty() && report.is_over()
+    passed
 }
 
 fn show(ended: &Ended, took: Duration) {
