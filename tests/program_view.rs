@@ -79,6 +79,7 @@ fn the_resolved_manifest_is_json_with_every_decided_value() {
             "service": "main",
             "instance": 1,
             "dir": folder,
+            "host": "127.0.0.1",
             "run": ["sh", "-c", "cat /run/hostctl/manifest.json"],
             "ports": [
                 { "port": 8083, "protocol": "tcp" },

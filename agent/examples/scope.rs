@@ -1,8 +1,9 @@
-//! Runs a program in a scope of systemd's, and nothing else: what the scenarios in a booted guest try
-//! the scope with.
+//! Runs a program in a scope of systemd's, and nothing else: what the scenarios in a booted guest
+//! try the scope with.
 //!
-//! `scope NAME PROGRAM ARGUMENT…` says what it got and how long that took, and ends with the program.
-//! `scope --delegated FOLDER` tells by its exit code whether a cgroup is left to its processes.
+//! `scope NAME PROGRAM ARGUMENT…` says what it got and how long that took, and ends with the
+//! program. `scope --delegated FOLDER` tells by its exit code whether a cgroup is left to its
+//! processes.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // a tool of tests

@@ -5,8 +5,8 @@
 #   $SOURCES                 where the sources are, as when they were built
 #   $STAGE                   1, and one more after each reboot
 #
-# and exits with 0 if its promise holds, or with 99 to be run again after a reboot. A line that begins
-# with "note: " is shown to whoever runs the tests.
+# and exits with 0 if its promise holds, or with 99 to be run again after a reboot. A line that
+# begins with "== " is shown to whoever runs the tests.
 
 export LC_ALL=C.UTF-8 HOME=/root
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -46,7 +46,7 @@ while read -r name; do
     { timeout 1800 sh "$delivery/$name.sh" 2>&1 3>&- < /dev/null; echo $? > /run/code; } |
         while IFS= read -r line; do
             case $line in
-                "note: "*) say "note ${line#note: }" ;;
+                "== "*) say "note ${line#== }" ;;
                 *) say "said $line" ;;
             esac
         done

@@ -81,7 +81,7 @@ for delay in $moments; do
     wait "$pid" 2> /dev/null
     cat /run/probe.out >> /run/probe.moments
 done
-echo "note: $(grep -c '^unit ' /run/probe.moments) of $(echo $moments | wc -w) had their scope when killed"
+echo "== $(grep -c ^unit /run/probe.moments) of $(echo $moments | wc -w) were killed in their scope"
 holds "nothing is left of any" eventually gone ||
     systemctl --no-pager --lines 5 status 'probe-*.scope'
 
@@ -90,7 +90,10 @@ times=
 for turn in 1 2 3 4 5 6 7 8 9 10; do
     times="$times $("$SCOPE" probe-e-$turn true | sed -n 's/^took //p')"
 done
-echo "note: a scope was started in (ms):$times"
+echo "== a scope was started in (ms):$times"
+before=$(date +%s%3N)
+systemd-run --quiet --scope true
+echo "== \"systemd-run --scope true\", for comparison (ms): $(($(date +%s%3N) - before))"
 holds "nothing is left of them" eventually gone
 begin "$SCOPE" probe-f sleep 1000 || exit 1
 second=$("$SCOPE" probe-f true 2>&1)
@@ -145,7 +148,7 @@ mv /run/systemd/private /run/systemd/private.away
 begin "$SCOPE" probe-h sleep 1000 || failed=1
 mv /run/systemd/private.away /run/systemd/private
 holds "it is started all the same" is "$(property probe-h.scope ActiveState)" active
-echo "note: over the bus in (ms): $(sed -n 's/^took //p' /run/probe.out)"
+echo "== over the bus in (ms): $(sed -n 's/^took //p' /run/probe.out)"
 systemctl stop probe-h.scope; wait "$pid"
 
 echo "--- without the bus"

@@ -58,7 +58,8 @@ impl Image {
         folder.exists().then_some(Image { folder })
     }
 
-    /// Make the image, in place of those of other recipes: a minute or more, and packages of 150 MB.
+    /// Make the image, in place of those of other recipes: a minute or more, and packages of 150
+    /// MB.
     ///
     /// # Errors
     /// What the programs said that make it.

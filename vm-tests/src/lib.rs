@@ -1,9 +1,10 @@
-//! Boots a Debian guest with systemd and runs promises in it that a test on the build machine cannot
-//! hold: scopes and units of systemd, cgroup v2 as the only hierarchy, reboot, other kernels.
+//! Boots a Debian guest with systemd and runs promises in it that a test on the build machine
+//! cannot hold: scopes and units of systemd, cgroup v2 as the only hierarchy, reboot, other
+//! kernels.
 //!
-//! A scenario is a shell script below `scenarios/`: one promise, exit code 0 if it holds. Invariant:
-//! a run ends in bounded time, the guest has no network, and all that stays of it is the cached
-//! image. Uses the built binaries only; never links the agent.
+//! A scenario is a shell script below `scenarios/`: one promise, exit code 0 if it holds.
+//! Invariant: a run ends in bounded time, the guest has no network, and all that stays of it is
+//! the cached image. Uses the built binaries only; never links the agent.
 //!
 //! | module | owns |
 //! | --- | --- |

@@ -1,8 +1,8 @@
-//! A guest at work: QEMU with software emulation, which needs no right and no hardware beyond what a
-//! build machine has.
+//! A guest at work: QEMU with software emulation, which needs no right and no hardware beyond what
+//! a build machine has.
 //!
-//! Invariant: it ends with this process, by its own end, or when its time is up. Its disk is written
-//! to a copy that nobody sees; it has no network card.
+//! Invariant: it ends with this process, by its own end, or when its time is up. Its disk is
+//! written to a copy that nobody sees; it has no network card.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -14,13 +14,14 @@ use std::time::Instant;
 use crate::image::Kernel;
 use crate::report::Line;
 
-/// Lines of the console that are kept for the case of a failure.
-const TAIL: usize = 40;
+/// Lines of the console that are kept for the case of a failure: those of a boot, and what was in
+/// front of it, which tells why a guest went down that was not meant to.
+const TAIL: usize = 250;
 
 /// What the guest's kernel is told: where its root is, to talk to the serial line, to give up when
 /// it panics (QEMU then ends), and no driver that looks for hardware which is not there.
-const COMMAND_LINE: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 \
-    systemd.show_status=no modprobe.blacklist=bochs,iTCO_wdt,sr_mod,kvm_amd,powernow_k8";
+const COMMAND_LINE: &str = "root=/dev/vda rw console=ttyS0 loglevel=5 panic=-1 \
+    systemd.show_status=yes modprobe.blacklist=bochs,iTCO_wdt,sr_mod,kvm_amd,powernow_k8";
 
 /// A running guest.
 #[derive(Debug)]

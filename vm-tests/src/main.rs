@@ -2,7 +2,7 @@
 //! it, all of them unless some are named. Started by `make vm-test`, which builds what they need.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // a test's own tool
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // a test's tool
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,18 +110,21 @@ fn watch(machine: &mut Machine, wanted: &Wanted) -> bool {
     if let Some(ended) = report.unfinished() {
         show(ended, began.elapsed());
     }
-    if !report.is_over() {
-        let trouble = trouble.unwrap_or_else(|| "the guest ended too early".to_owned());
-        println!("vm-tests: {trouble}; the last lines of its console:");
+    let missing = report.missing(&wanted.scenarios);
+    let passed = missing.is_empty() && report.is_over();
+    if !passed {
+        println!("vm-tests: the last lines of the guest's console:");
         machine.console().for_each(|line| println!("    {line}"));
     }
-    let missing = report.missing(&wanted.scenarios);
+    if !report.is_over() {
+        println!("vm-tests: {}", trouble.unwrap_or_else(|| "the guest ended too early".to_owned()));
+    }
     let seconds = start.elapsed().as_secs();
     match missing.as_slice() {
         [] => println!("vm-tests: {} passed in {seconds} s", wanted.scenarios.len()),
         missing => println!("vm-tests: FAILED in {seconds} s: {}", missing.join(", ")),
     }
-    missing.is_empty() && report.is_over()
+    passed
 }
 
 fn show(ended: &Ended, took: Duration) {
@@ -129,5 +132,29 @@ fn show(ended: &Ended, took: Duration) {
     println!("  {verdict} {} ({} s)", ended.name, took.as_secs());
     if ended.code != 0 {
         ended.output.iter().for_each(|line| println!("    {line}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Wanted, String> {
+        Wanted::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn flags_and_names_come_in_any_order() {
+        let wanted = parse("reboot --kernel 6.12 --limit 90 scope").unwrap();
+        assert_eq!(wanted.kernel, "6.12");
+        assert_eq!(wanted.limit, Duration::from_secs(90));
+        assert_eq!(wanted.scenarios, ["reboot", "scope"]);
+        assert_eq!(parse("").unwrap().kernel, "6.1");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(parse("--kernel").unwrap_err(), "--kernel needs a value");
+        assert_eq!(parse("--limit soon").unwrap_err(), "\"soon\": no seconds");
     }
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Make a disk image of at most `size` bytes with an ext4 file system that holds a folder's content.
+/// Make a disk image of at most `size` bytes with an ext4 file system that holds a folder's
+/// content.
 pub(crate) fn disk(folder: &Path, image: &Path, size: u64) -> Result<(), String> {
     let made = std::fs::File::create(image).and_then(|file| file.set_len(size));
     made.map_err(|error| format!("{}: {error}", image.display()))?;

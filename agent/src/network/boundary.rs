@@ -120,15 +120,22 @@ impl Boundary {
             true => None,
             false => Some(Hosts::write(plan, facts, &answers).map_err(BoundaryError::Hosts)?),
         };
+        // systemd's answer takes a child that keeps for a moment what is open here: before the rest.
+        let place = match plan.wall {
+            plan::Wall::Cgroup => Some(place(plan, facts)?),
+            _ => None,
+        };
         let _address = own_address(plan, facts)?;
         let network = meaning::layout(plan, &answers)
             .map(|layout| private::build(&layout, &facts.directories))
             .transpose()
             .map_err(BoundaryError::Private)?;
-        let wall = match plan.wall {
-            plan::Wall::Cgroup => Some(hold(plan, facts, &answers)?),
-            _ => None,
-        };
+        let rules = meaning::rules(plan, &answers);
+        let wall = place.map(|(cgroup, scope)| {
+            let enforcement = Enforcement::attach(cgroup.as_fd(), &rules)?;
+            Ok(Wall { enforcement, cgroup, scope })
+        });
+        let wall = wall.transpose().map_err(BoundaryError::Enforcement)?;
         let next = (!all.is_empty()).then(|| Instant::now() + REFRESH);
         let names = Names { all, asked: Vec::new(), next };
         let watches = !answers.interfaces.is_empty() || network.is_some();
@@ -231,13 +238,13 @@ impl Boundary {
     }
 }
 
-/// The cgroup, with the rules on it.
-fn hold(plan: &Plan, facts: &HostFacts, answers: &Answers) -> Result<Wall, BoundaryError> {
+/// The instance's cgroup, and the scope it is in where systemd runs the host: below systemd's own
+/// only what it has handed over is ours.
+fn place(plan: &Plan, facts: &HostFacts) -> Result<(Cgroup, Option<Scope>), BoundaryError> {
     let none = || BoundaryError::Cgroup(CgroupError::NotMounted);
     let own = facts.cgroup.as_deref().ok_or_else(none)?;
     let process = Process::of(host_sys::process::pid()).ok_or_else(none)?;
     let instance = plan.instance_name();
-    // systemd's cgroups are systemd's: below them only what it has handed over is ours.
     let scope = match facts.systemd && !scope::delegated(own) {
         true => {
             let name = format!("hostctl-{instance}-{}", process.pid);
@@ -248,10 +255,7 @@ fn hold(plan: &Plan, facts: &HostFacts, answers: &Answers) -> Result<Wall, Bound
     };
     let parent = scope.as_ref().map_or(own, |scope| &scope.path);
     let cgroup = Cgroup::make(parent, &instance, process).map_err(BoundaryError::Cgroup)?;
-    let rules = meaning::rules(plan, answers);
-    let enforcement =
-        Enforcement::attach(cgroup.as_fd(), &rules).map_err(BoundaryError::Enforcement)?;
-    Ok(Wall { enforcement, cgroup, scope })
+    Ok((cgroup, scope))
 }
 
 /// Every interface that the plan names, by index.

@@ -6,8 +6,9 @@
 //! below [`Scope::path`], starts the app in one of them, and lets the placeholder go: from then on
 //! the app's processes keep the scope, and systemd removes it with the last of them.
 //!
-//! Invariant: a scope outlives neither its placeholder nor its app, so nothing is left whatever ends
-//! hostctl, and when; seconds later at most. Never moves hostctl, and never writes below the scope.
+//! Invariant: a scope does not outlive both its placeholder and its app, so nothing is left
+//! whatever ends hostctl, and when; seconds later at most. Never moves hostctl, never writes below
+//! the scope.
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -69,8 +70,10 @@ pub enum ScopeError {
     Read(PathBuf, io::Error),
     /// The placeholder is not in the unit, but in this cgroup.
     Elsewhere(String, String),
-    /// The cgroup of the unit is not in view: cgroup v2 is not mounted, or not that part of it.
+    /// The cgroup of the unit is not in view: that part of cgroup v2 is not mounted here.
     NotMounted(String),
+    /// systemd runs this host on cgroup v1 alone.
+    NoUnified,
 }
 
 impl std::fmt::Display for ScopeError {
@@ -105,8 +108,9 @@ impl std::fmt::Display for ScopeError {
                 write!(f, "systemd started {unit}, but its first process is in cgroup {cgroup:?}")
             }
             ScopeError::NotMounted(unit) => {
-                write!(f, "cgroup v2 is not mounted, or without the part that {unit} is in")
+                write!(f, "the part of cgroup v2 that {unit} is in is not mounted here")
             }
+            ScopeError::NoUnified => f.write_str("cgroup v2 is mounted nowhere on this host"),
         }
     }
 }
@@ -221,9 +225,9 @@ fn folder_of(placeholder: &Placeholder, unit: &str) -> Result<PathBuf, ScopeErro
     folder.ok_or_else(|| ScopeError::NotMounted(unit.to_owned()))
 }
 
-/// The v2 cgroup of a process; the root where there is no such hierarchy.
+/// The v2 cgroup of a process.
 fn cgroup_of(file: &Path) -> Result<String, ScopeError> {
-    Ok(place::cgroup(&read(file)?).unwrap_or("/").to_owned())
+    place::cgroup(&read(file)?).map(str::to_owned).ok_or(ScopeError::NoUnified)
 }
 
 fn read(path: &Path) -> Result<String, ScopeError> {

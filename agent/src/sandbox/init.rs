@@ -116,6 +116,10 @@ fn build(
     for (number, fd) in (0..).zip(around.streams) {
         process::set_standard(number, fd).map_err(|errno| failed(0, errno.into()))?;
     }
+    let mut needed = vec![line.as_fd()];
+    needed.extend(around.network);
+    needed.extend(around.given.iter().map(AsFd::as_fd));
+    process::keep_only(&needed).map_err(|errno| failed(0, errno.into()))?;
     let mut scaffold = Scaffold::new(around.given, around.network);
     for (index, step) in steps.iter().enumerate() {
         scaffold.apply(step).map_err(|error| failed(index, error))?;

@@ -339,6 +339,31 @@ fn close_range(first: u32, flags: u32) -> Result<()> {
     Ok(())
 }
 
+/// Close every descriptor from 3 up but these (close_range(2), kernel 5.9): what a child has of its
+/// parent and does not need. A socket or lock of the parent's would otherwise outlive it here.
+///
+/// # Errors
+/// What close_range(2) says.
+///
+/// # Safety of use
+/// Whoever owns one of the others in this process must never use or drop it again, which a child
+/// that ends by exit(2) keeps to: see [`spawn`].
+pub fn keep_only(descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut kept: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    kept.push(RawFd::MAX);
+    kept.sort_unstable();
+    let mut first = FIRST_PASSED;
+    for kept in kept.into_iter().filter(|kept| *kept >= FIRST_PASSED) {
+        if first < kept {
+            // SAFETY: the descriptors in between belong to values that this process has only a copy
+            // of and never uses again; the parent's own stay open.
+            check(unsafe { libc::syscall(libc::SYS_close_range, first, kept - 1, 0_u32) })?;
+        }
+        first = kept.saturating_add(1);
+    }
+    Ok(())
+}
+
 /// First descriptor that a program gets besides its standard streams (sd_listen_fds(3)).
 pub const FIRST_PASSED: RawFd = 3;
 

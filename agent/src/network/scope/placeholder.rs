@@ -1,20 +1,21 @@
 //! The process that a scope begins with. systemd makes none without, and hostctl itself must stay
 //! where its terminal's session or its service put it.
 //!
-//! Invariant: it ends when it is dropped, and after the hostctl that started it, however that ended:
-//! at once if it is in the scope; else when it is, or when systemd has had its time. It never ends
-//! while systemd may still be about to move it: a process that ended but was not waited for is taken
-//! into a scope that then is empty from the start, so that no end of anything makes systemd remove
-//! it. It runs no program and touches nothing.
+//! Invariant: it ends when it is dropped, and after the hostctl that started it, however that
+//! ended: at once if it is in the scope; else when it is, or when systemd has had its time. It
+//! never ends while systemd may still be about to move it: a process that ended but was not waited
+//! for is taken into a scope that then is empty from the start, so that no end of anything makes
+//! systemd remove it. It runs no program, touches nothing, and keeps none of the standard streams;
+//! what else its parent has open it has too, until it ends.
 
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use host_sys::Result;
 use host_sys::poll::{Interest, wait};
 use host_sys::process::{self, Child, Namespaces};
 use host_sys::signal::{Signals, number};
+use host_sys::{Result, file};
 
 use super::{PATIENCE, place};
 
@@ -33,10 +34,15 @@ impl Placeholder {
     pub fn start(unit: &str) -> Result<Placeholder> {
         // Taken before the child exists: a number could be another's by the time the child asks.
         let parent = process::hold(process::pid())?;
+        let null = file::open_null()?;
         let child = process::spawn(Namespaces::default(), None, || {
             let _ = process::set_name(c"hostctl-scope");
             // What ends hostctl by a key or by its service's end must not end both at once.
             let _ = process::new_session();
+            // Nor may who reads what hostctl writes wait for this one's end.
+            for number in 0..3 {
+                let _ = process::set_standard(number, null.as_fd());
+            }
             let _signals = Signals::block(&[number::HUP, number::INT, number::QUIT, number::TERM]);
             let ended = [Interest { fd: parent.as_fd(), write: false }];
             while matches!(wait(&ended, None).as_deref(), Ok([false])) {}

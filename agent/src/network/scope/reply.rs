@@ -1,7 +1,7 @@
 //! D-Bus messages from bytes: of what comes back, the parts that answer a call.
 //!
-//! Pure. Invariant: no bytes from outside make this panic, allocate more than a message may have, or
-//! read beyond one.
+//! Pure. Invariant: no bytes from outside make this panic, allocate more than a message may have,
+//! or read beyond one.
 
 use super::call::field;
 
