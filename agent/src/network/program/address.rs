@@ -13,7 +13,7 @@ use super::super::assemble::{
 };
 use super::super::rules::{Destination, OwnAddress, Reach, Rules};
 use super::packet::SOCKET_PORT;
-use super::{CLIENT, Clients, UDP, number, wire};
+use super::{CLIENT, Tables, UDP, number, wire};
 
 const USER_IP4: i16 = 4;
 const USER_IP6: i16 = 8;
@@ -78,10 +78,15 @@ fn is_v4(hook: Hook) -> bool {
     )
 }
 
-pub(super) fn bind(hook: Hook, rules: &Rules) -> Option<Vec<Instruction>> {
+pub(super) fn bind(hook: Hook, rules: &Rules, tables: Tables) -> Option<Vec<Instruction>> {
     program(hook, |code, family| {
         by_protocol(code, rules, &mut |code, outside| match rules.own {
-            Some(own) => bind_own(code, family, rules, outside, own),
+            Some(own) => {
+                if let (Family::V6, Some(v6_only)) = (family, tables.v6_only) {
+                    bind_all(code, outside, own, v6_only);
+                }
+                bind_own(code, family, rules, outside, own);
+            }
             None => bind_as(code, outside),
         });
         if rules.reaches_something() {
@@ -116,13 +121,36 @@ fn bind_own(
     bind_as(code, outside);
 }
 
+/// All addresses by an IPv6 socket: if it is not for IPv6 alone, IPv4 clients are to reach it, who
+/// know the instance's address.
+fn bind_all(code: &mut Assembler, outside: Option<u16>, own: OwnAddress, v6_only: i32) {
+    let (named, alone) = (code.label(), code.label());
+    if_specified(code, Family::V6, named);
+    code.map(R1, v6_only);
+    code.load(Size::Double, R2, R6, SOCKET);
+    code.set(R3, 0);
+    code.set(R4, 0);
+    code.call(Call::SocketStorage);
+    let both = code.label();
+    code.if_null(R0, both);
+    code.load(Size::Word, R8, R0, 0);
+    code.if_not(R8, 0, alone);
+    code.place(both);
+    write_v6(code, own.v4.to_ipv6_mapped());
+    bind_as(code, outside);
+    code.place(alone);
+    write_v6(code, own.v6);
+    bind_as(code, outside);
+    code.place(named);
+}
+
 /// Let it pass, by the number that the host sees.
 fn bind_as(code: &mut Assembler, outside: Option<u16>) {
     write_port(code, outside);
     code.answer(BIND);
 }
 
-pub(super) fn connect(hook: Hook, rules: &Rules, clients: Clients) -> Option<Vec<Instruction>> {
+pub(super) fn connect(hook: Hook, rules: &Rules, clients: Option<i32>) -> Option<Vec<Instruction>> {
     program(hook, |code, family| {
         let elsewhere = code.label();
         by_protocol(code, rules, &mut |code, outside| {
@@ -400,18 +428,20 @@ fn if_specified(code: &mut Assembler, family: Family, label: Label) {
 }
 
 fn write_address(code: &mut Assembler, family: Family, own: OwnAddress) {
-    let mut write = |offset: i16, word: u32| {
-        code.set(R8, word.to_be());
-        code.store(Size::Word, R6, offset, R8);
-    };
     match family {
-        Family::V4(_, offset) => write(offset, own.v4.to_bits()),
-        Family::V6 => {
-            let bits = own.v6.to_bits();
-            for (offset, shift) in (USER_IP6..).step_by(4).zip([96, 64, 32, 0]) {
-                write(offset, (bits >> shift) as u32);
-            }
+        Family::V4(_, offset) => {
+            code.set(R8, own.v4.to_bits().to_be());
+            code.store(Size::Word, R6, offset, R8);
         }
+        Family::V6 => write_v6(code, own.v6),
+    }
+}
+
+fn write_v6(code: &mut Assembler, address: Ipv6Addr) {
+    let bits = address.to_bits();
+    for (offset, shift) in (USER_IP6..).step_by(4).zip([96, 64, 32, 0]) {
+        code.set(R8, ((bits >> shift) as u32).to_be());
+        code.store(Size::Word, R6, offset, R8);
     }
 }
 

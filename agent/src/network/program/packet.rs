@@ -14,7 +14,7 @@ use super::super::assemble::{
 };
 use super::super::rules::{PortRule, Reach, Rules};
 use super::address::{if_local_v4, if_local_v6, now, reach_v4, reach_v6, store_mapped};
-use super::{CLIENT, Clients, TCP, UDP, number, wire};
+use super::{CLIENT, TCP, UDP, number, wire};
 
 /// struct __sk_buff.
 const PACKET_PROTOCOL: i16 = 16;
@@ -45,7 +45,7 @@ const SCRATCH: i16 = -72;
 const PASS: u32 = 1;
 const DROP: u32 = 0;
 
-pub(super) fn ingress(rules: &Rules, clients: Clients) -> Option<Vec<Instruction>> {
+pub(super) fn ingress(rules: &Rules, clients: Option<i32>) -> Option<Vec<Instruction>> {
     let mut code = Assembler::default();
     let drop = code.label();
     code.copy(R6, R1);
@@ -82,7 +82,7 @@ pub(super) fn ingress(rules: &Rules, clients: Clients) -> Option<Vec<Instruction
 }
 
 /// A datagram: to a leased port from anybody, else only from where it could be sent to.
-fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label) {
+fn datagrams(code: &mut Assembler, rules: &Rules, clients: Option<i32>, drop: Label) {
     let (leased, sender) = (code.label(), code.label());
     at_leased_port(code, rules, Protocol::Udp, leased, drop);
     match &rules.reach {
