@@ -6,10 +6,12 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`address`] | bind, connect, send: the hooks that see a socket address |
+//! | [`compare`] | comparing an address with rules |
 //! | [`option`] | setsockopt: which sockets are for IPv6 alone |
 //! | [`packet`] | what arrives and leaves: the hooks that see a packet |
 
 mod address;
+mod compare;
 mod option;
 mod packet;
 #[cfg(test)]
@@ -32,6 +34,8 @@ pub struct Tables {
 /// Bytes of a client: IPv6 address (IPv4 mapped) and port as the network orders it.
 pub const CLIENT: u32 = 20;
 
+/// What every program answers to let something pass.
+const PASS: u32 = 1;
 /// IPPROTO_TCP, IPPROTO_UDP.
 const TCP: u32 = 6;
 const UDP: u32 = 17;
