@@ -2,7 +2,6 @@
 //! nowhere else.
 
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -190,6 +189,16 @@ fn a_name_that_is_not_known_ends_the_start() {
     });
 }
 
+/// A run that ends with its test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Names are looked up every half minute: a new address is reached, the old one no longer, and the
 /// program's own /etc/hosts says so.
 #[test]
@@ -210,8 +219,8 @@ while :; do
 done
 ";
         scene.shell_app(script, "[access]\nconnect = [\"db.example:7001\"]\n");
-        let mut child = with_names(&scene).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
-        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut child = Ended(with_names(&scene).stdout(Stdio::piped()).spawn().unwrap());
+        let mut output = std::io::BufReader::new(child.0.stdout.take().unwrap());
         let mut round = || {
             let mut said = Vec::new();
             while said.last().is_none_or(|line: &String| line.len() != 1) {
@@ -229,7 +238,53 @@ done
             assert!(Instant::now() < end, "{said:?}");
             said = round();
         }
-        crate::support::kill("TERM", child.id() as i32);
-        child.wait().unwrap();
+    });
+}
+
+/// nss modules and libraries talk to these, and what answers them is not held to the rules.
+const DOORS: [&str; 4] = [
+    "/run/nscd/socket",
+    "/run/systemd/resolve/io.systemd.Resolve",
+    "/run/dbus/system_bus_socket",
+    "/var/run/nscd/socket",
+];
+
+#[test]
+fn no_resolver_s_socket_is_in_view() {
+    for base in ["none", "system"] {
+        alone(|| {
+            let scene = Scene::new(As::Root);
+            let access = format!("base = {base:?}\nconnect = [\"*\"]");
+            scene.aim("reach", &DOORS.join(" "), &access);
+            // A host where all of them are there.
+            let script = "\
+mount -t tmpfs tmpfs /run && mkdir -p /run/nscd /run/systemd/resolve /run/dbus || exit 99
+for door in $2; do
+    python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX).bind(sys.argv[1])' \"$door\" && [ -S \"$door\" ] || exit 98
+done
+exec \"$1\" run --quiet app.toml
+";
+            let mut command = scene.command("unshare".as_ref());
+            command.args(["--mount", "sh", "-c", script, "sh"]).arg(hostctl());
+            command.arg(DOORS[..3].join(" "));
+            let expected = DOORS.map(|door| format!("{door}: ENOENT\n")).concat();
+            Ran::from(command.output().unwrap()).attempts(As::Root, &expected);
+        });
+    }
+}
+
+/// Landlock does not see a connection that begins with its first data.
+#[test]
+fn a_user_s_program_does_not_connect_by_fast_open() {
+    alone(|| {
+        let (_granted, other) = (service(7001), service(7000));
+        let scene = Scene::new(As::User);
+        let words = "fastopen/tcp/127.0.0.1/7000 fastopen/tcp/::1/7000";
+        let access = format!("{BARE}\nconnect = [\"127.0.0.1:7001\"]");
+        let ran = scene.attack("dial", words, &access);
+        assert!(!ran.out.contains("SUCCEEDED"), "{}{}", ran.out, ran.err);
+        other.0.set_nonblocking(true).unwrap();
+        assert!(other.0.accept().is_err());
     });
 }

@@ -18,7 +18,8 @@ names = { port = 5353, protocol = \"udp\", fixed = true }
 const PROGRAM: &str = "\
 import select, socket, sys
 v6 = sys.argv[1] == '6'
-family, own, any = (socket.AF_INET6, '::1', '::') if v6 else (socket.AF_INET, '127.0.0.1', '0.0.0.0')
+family = socket.AF_INET6 if v6 else socket.AF_INET
+own, any = ('::1', '::') if v6 else ('127.0.0.1', '0.0.0.0')
 server = socket.create_server((any, 8080), family=family, dualstack_ipv6=v6)
 names = socket.socket(family, socket.SOCK_DGRAM)
 names.bind((any, 5353))

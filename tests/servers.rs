@@ -100,8 +100,7 @@ fn named(scene: &Scene, run: &str, rest: &str) -> String {
     name
 }
 
-/// hostctl is stopped first, then killed; the sandbox's first process is stopped too, so that its
-/// program goes on for as long as the test wants.
+/// The program goes on sending for as long as the kernel lets it.
 #[test]
 fn the_rules_hold_until_the_last_process_is_gone() {
     alone(|| {
@@ -109,7 +108,7 @@ fn the_rules_hold_until_the_last_process_is_gone() {
         scene.attacker("persist");
         let name = named(&scene, "./persist send/udp/127.0.0.1/7000", "");
         let mut running = scene.start(["run", "--quiet", "app.toml"]);
-        running.until_output("send/udp/127.0.0.1/7000: EPERM");
+        running.until_output("send/udp/127.0.0.1/7000: ");
         let inside = folders(&name);
         assert_eq!(inside.len(), 1, "{inside:?}");
         let procs = || std::fs::read_to_string(inside[0].join("cgroup.procs")).unwrap_or_default();
@@ -119,12 +118,12 @@ fn the_rules_hold_until_the_last_process_is_gone() {
         running.child().wait().unwrap();
         let mut said = String::new();
         std::io::Read::read_to_string(&mut { output }, &mut said).unwrap();
-        assert!(!said.contains("SUCCEEDED"), "{said}");
+        assert!(said.contains(": EPERM\n") && !said.contains("SUCCEEDED"), "{said}");
         eventually("the last process is gone", || procs().is_empty());
         // The next run of any app removes what is left.
         named(&scene, "./persist", "");
         scene.run(["run", "--quiet", "app.toml"]).exited(0);
-        assert_eq!(folders(&name), Vec::<PathBuf>::new());
+        assert!(folders(&name).is_empty(), "{:?}", folders(&name));
     });
 }
 
@@ -135,11 +134,11 @@ fn a_run_that_ends_leaves_no_cgroup() {
         scene.attacker("persist");
         let name = named(&scene, "./persist", "");
         scene.run(["run", "--quiet", "app.toml"]).exited(0);
-        assert_eq!(folders(&name), Vec::<PathBuf>::new());
+        assert!(folders(&name).is_empty(), "{:?}", folders(&name));
         let name = named(&scene, "./absent", "");
         let mut command = scene.hostctl(["run", "--quiet", "app.toml"]);
         assert!(!command.stderr(Stdio::null()).status().unwrap().success());
-        assert_eq!(folders(&name), Vec::<PathBuf>::new());
+        assert!(folders(&name).is_empty(), "{:?}", folders(&name));
         assert!(Path::new("/sys/fs/cgroup").is_dir());
     });
 }

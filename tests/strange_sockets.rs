@@ -1,5 +1,5 @@
-//! Promise: a socket that a program did not make itself leads no further: not one of its caller, not
-//! one of another app.
+//! Promise: a socket that a program did not make itself leads no further: neither one of its caller
+//! nor one of another app.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -34,7 +34,7 @@ fn a_socket_of_another_app_keeps_the_rules_of_its_maker() {
             );
             let words: Vec<_> = words.split_whitespace().collect();
             let arguments = format!("take {} {}", path.display(), words.join(" "));
-            // Landlock judges who acts, the programs judge whose socket it is: with TCP both must agree.
+            // Landlock judges who acts, the programs whose socket it is: with TCP both must agree.
             let access =
                 format!("{BARE}\nnetwork = \"host\"\nread = [\".\"]\nwrite = [{door:?}]\n");
             let ran = taker.attack("pass", &arguments, &access);

@@ -17,7 +17,7 @@ static long bind_here(struct call *call)
 	return bind(open_for(call), &call->first.any, size_of(&call->first));
 }
 
-/* The length of a sockaddr_in6 around an IPv4 address: the family is another than the length says. */
+/* An IPv4 address with the length of an IPv6 one. */
 static long overlong(struct call *call)
 {
 	return connect(open_for(call), &call->first.any, sizeof call->first);

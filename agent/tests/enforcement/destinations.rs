@@ -77,6 +77,8 @@ fn nothing_for_another_host_leaves() {
         let _there = wired();
         let mut rules = nothing();
         rules.reach = only(&[(GRANTED[0], 32, Some(5000)), (GRANTED[1], 128, Some(5000))]);
+        // A lease of the same number is one of this host's addresses, not of all there are.
+        rules.ports = vec![leased(Protocol::Tcp, 5000), leased(Protocol::Udp, 5000)];
         let wall = Wall::raise(&rules);
         let mut tap = Tap::open();
         let addresses = [FORBIDDEN[0], FORBIDDEN[1], "::ffff:203.0.113.77"];
@@ -176,6 +178,21 @@ fn its_own_leased_port_is_reached() {
         for address in ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"] {
             wall.holds("dial", &[(&format!("connect/tcp/{address}/8080"), "SUCCEEDED")]);
             wall.holds("dial", &[(&format!("send/udp/{address}/8080"), "EPERM")]);
+        }
+    });
+}
+
+/// getaddrinfo(3) connects to port 0 of UDP to learn which address is nearest.
+#[test]
+fn a_granted_address_may_be_asked_for_its_nearness_only() {
+    alone(|| {
+        let mut rules = nothing();
+        rules.reach = only(&[("127.0.0.1", 32, Some(7001)), ("::1", 128, Some(7001))]);
+        let wall = Wall::raise(&rules);
+        for (granted, other) in [("127.0.0.1", "127.0.0.2"), ("::1", "::2")] {
+            wall.holds("dial", &[(&format!("overlong/udp/{granted}/0"), "SUCCEEDED")]);
+            wall.holds("dial", &[(&format!("overlong/udp/{other}/0"), "EPERM")]);
+            wall.holds("dial", &[(&format!("connect/tcp/{granted}/0"), "EPERM")]);
         }
     });
 }
