@@ -91,7 +91,7 @@ pub fn acquire(
 ///
 /// # Errors
 /// When it can't be started, or the ledger can't be told of it.
-pub fn run(command: &LockedCommand, held: &Held) -> Result<Exit, LockError> {
+pub fn run(command: &LockedCommand, held: &mut Held) -> Result<Exit, LockError> {
     let path = locate(command)?;
     let prepared = prepare(command, &path, held)?;
     let signals = Signals::block(&[number::INT, number::QUIT, number::TERM, number::HUP])?;

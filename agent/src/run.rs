@@ -106,7 +106,7 @@ pub fn acquire(
 /// When it could not be started, or its end is unknown.
 pub fn run(
     plan: &Plan,
-    held: Held,
+    mut held: Held,
     facts: &HostFacts,
     sockets: &[OwnedFd],
     interactive: bool,

@@ -105,12 +105,14 @@ impl fmt::Display for LeaseError {
 
 impl std::error::Error for LeaseError {}
 
-/// Leases of this process, given back when dropped. No file stays open meanwhile.
+/// Leases of this process, given back when dropped. No file stays open while the app runs.
 #[derive(Debug)]
 pub struct Held {
     leases: Vec<Lease>,
     directories: Directories,
     range: PortRange,
+    /// Open until the guard is named.
+    ledger: Option<Ledger>,
     clock: fn() -> Duration,
 }
 
@@ -127,16 +129,20 @@ impl Held {
         clock: fn() -> Duration,
     ) -> Result<(Placement, Held), LeaseError> {
         let range = claims.range();
-        let held = |leases| Held { leases, directories: directories.clone(), range, clock };
+        let held = |leases, ledger| {
+            let directories = directories.clone();
+            Held { leases, directories, range, ledger, clock }
+        };
         let placement = Placement { offset: claims.offset(), address: None };
         let nothing = |keys: Vec<Key>| keys.is_empty();
         if claims.addresses().is_none() && claims.keys(claims.offset(), None).is_some_and(nothing) {
-            return Ok((placement, held(Vec::new())));
+            return Ok((placement, held(Vec::new(), None)));
         }
         let mut ledger = open(directories, clock)?;
         let (placement, leases) = attempt(&mut ledger, claims, choice)?;
-        let held = held(leases);
+        let mut held = held(leases, None);
         ledger.reserve(held.leases(), range)?;
+        held.ledger = Some(ledger);
         Ok((placement, held))
     }
 
@@ -154,7 +160,7 @@ impl Held {
         let holder = Holder { app, service, instance: 0, process: own()? };
         let leases = open(directories, clock)?.acquire_all(std::slice::from_ref(key), &holder)?;
         let range = PortRange::default();
-        Ok(Held { leases, directories: directories.clone(), range, clock })
+        Ok(Held { leases, directories: directories.clone(), range, ledger: None, clock })
     }
 
     /// What is held.
@@ -167,11 +173,12 @@ impl Held {
     ///
     /// # Errors
     /// When the ledger can't be used.
-    pub fn guard(&self, pid: i32) -> Result<(), LeaseError> {
+    pub fn guard(&mut self, pid: i32) -> Result<(), LeaseError> {
+        let ledger = self.ledger.take();
         match Process::of(pid) {
-            Some(guard) if !self.leases.is_empty() => {
-                open(&self.directories, self.clock)?.guard(&self.leases, guard)
-            }
+            Some(guard) if !self.leases.is_empty() => ledger
+                .map_or_else(|| open(&self.directories, self.clock), Ok)?
+                .guard(&self.leases, guard),
             _ => Ok(()),
         }
     }
@@ -201,7 +208,7 @@ impl Drop for Held {
             // If this fails the leases end with this process, and the next to ask finds that out.
             let _ = open(&self.directories, self.clock).and_then(|mut ledger| {
                 ledger.release(&self.leases)?;
-                ledger.reserve(&[], self.range)
+                ledger.unreserve(self.range)
             });
         }
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs;
 
 use manifest_spec::policy::PortRange;
-use rusqlite::TransactionBehavior;
+use rusqlite::{OptionalExtension, TransactionBehavior};
 
 use super::LeaseError;
 use super::key::Key;
@@ -109,7 +109,7 @@ fn wanted(rows: &[Row], range: PortRange, ephemeral: (u16, u16)) -> Ports {
 }
 
 impl Ledger {
-    /// Reserve what is leased now (`new` among it), and let go of what no longer is.
+    /// Reserve what is leased now, if `new` is to be reserved, and let go of what no longer is.
     ///
     /// # Errors
     /// When the ledger can't be used. A host that does not let the setting be changed has none.
@@ -126,20 +126,32 @@ impl Ledger {
         let inside = |number: u16| (ephemeral.0..=ephemeral.1).contains(&number);
         let overlaps = range.first <= ephemeral.1 && ephemeral.0 <= range.last;
         // Mostly nothing is to be done, and that is found out without a look at all leases.
-        let touched = new.any(|number| inside(number) || overlaps);
-        if touched || !self.ours().map_err(failed)?.0.is_empty() {
-            self.settle(range, ephemeral).map_err(failed)?;
+        match new.any(|number| inside(number) || overlaps) {
+            true => self.settle(range, ephemeral).map_err(failed),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Let go of what is no longer leased.
+    ///
+    /// # Errors
+    /// As [`Ledger::reserve`].
+    pub(super) fn unreserve(&mut self, range: PortRange) -> Result<(), LeaseError> {
+        let path = self.path.clone();
+        let failed = |error| LeaseError::from_sqlite(&path, error);
+        let Some(ephemeral) = ephemeral() else { return Ok(()) };
+        match self.ours().map_err(failed)?.0.is_empty() {
+            true => Ok(()),
+            false => self.settle(range, ephemeral).map_err(failed),
+        }
     }
 
     fn ours(&self) -> rusqlite::Result<Ports> {
-        let exists = "SELECT count(*) FROM sqlite_schema WHERE name = 'reserved'";
-        if self.db.query_row(exists, [], |row| row.get::<_, i64>(0))? == 0 {
+        // Preparing it fails where nothing was ever reserved: there is no such table then.
+        let Ok(mut statement) = self.db.prepare("SELECT ports FROM reserved") else {
             return Ok(Ports::default());
-        }
-        let sql = "SELECT ports FROM reserved";
-        let text: rusqlite::Result<String> = self.db.query_row(sql, [], |row| row.get(0));
+        };
+        let text: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
         Ok(text.map(|text| Ports::parse(&text)).unwrap_or_default())
     }
 

@@ -108,6 +108,8 @@ fn set_up(db: &Connection) -> Result<(), Failure> {
     db.busy_timeout(PATIENCE)?;
     // The page cache of the kernel outlives this process, and a reboot voids the file anyway.
     db.pragma_update(None, "synchronous", "OFF")?;
+    // Made and removed anew, the journal would cost more than what is written to it.
+    db.pragma_update(None, "journal_mode", "PERSIST")?;
     // A start uses a few pages; the default cache would count against hostctl's memory.
     db.pragma_update(None, "cache_size", 32)?;
     Ok(())
@@ -126,7 +128,11 @@ fn boot_of(db: &Connection) -> Result<Option<String>, rusqlite::Error> {
 
 fn prepare(db: &mut Connection, directories: &Directories, boot: &str) -> Result<(), Failure> {
     set_up(db)?;
-    if version(db)? == VERSION && boot_of(db)?.as_deref() == Some(boot) {
+    // One transaction, because each takes and gives back locks on the file.
+    let look = db.transaction()?;
+    let ready = version(&look)? == VERSION && boot_of(&look)?.as_deref() == Some(boot);
+    look.commit()?;
+    if ready {
         return Ok(());
     }
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;

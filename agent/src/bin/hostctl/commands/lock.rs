@@ -21,8 +21,8 @@ pub fn lock(arguments: LockArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let command = LockedCommand { words: arguments.command, environment };
     let mut waiting =
         |refusal: &agent::lease::conflict::Refusal| ui.say(&format!("waiting: {refusal}"));
-    let held = lock::acquire(&key, &command, arguments.wait, &directories, now, &mut waiting)
+    let mut held = lock::acquire(&key, &command, arguments.wait, &directories, now, &mut waiting)
         .map_err(Error::Lock)?;
-    let exit = lock::run(&command, &held).map_err(Error::Lock)?;
+    let exit = lock::run(&command, &mut held).map_err(Error::Lock)?;
     Ok(ExitCode::from(exit_code(exit)))
 }
