@@ -5,10 +5,12 @@
 
 mod support;
 
+mod activation;
 mod bare_root;
 mod descriptors;
 mod destinations;
 mod documentation;
+mod ephemeral_ports;
 mod examples;
 mod exit_codes;
 mod failures;
@@ -26,11 +28,13 @@ mod managed_data;
 mod moved_ports;
 mod nothing_left;
 mod overrides;
+mod own_address;
 mod own_directories;
 mod own_interfaces;
 mod own_network;
 mod own_ports;
 mod own_terminal;
+mod private_network;
 mod privileges;
 mod processes;
 mod program_view;

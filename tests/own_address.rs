@@ -1,0 +1,150 @@
+//! Promise: with `address = "own"` any number of instances bind the same port, each on an address
+//! that is its alone, on this host only.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use crate::support::namespace::{Namespace, alone};
+use crate::support::{As, Running, Scene, eventually};
+
+/// A server that can't be told its port, nor its address.
+const PROGRAM: &str = r#"
+import os, socket, sys
+v6 = ':' in sys.argv[1]
+family = socket.AF_INET6 if v6 else socket.AF_INET
+server = socket.create_server((sys.argv[1], 8080), family=family, dualstack_ipv6=v6)
+itself = socket.create_connection(('127.0.0.1', 8080), 5)
+server.accept()
+hosts = [line.split()[0] for line in open('/etc/hosts') if line.split()[1:] == [os.uname().nodename]]
+print('ready', os.environ['HOST'], hosts[0], itself.getpeername()[0], flush=True)
+while True:
+    client, _ = server.accept()
+    client.sendall(os.environ['HOST'].encode())
+    client.close()
+"#;
+
+fn scene(any: &str) -> Scene {
+    let scene = Scene::new(As::Root);
+    scene.write("main.py", PROGRAM);
+    let text = format!(
+        "name = \"own\"\nrun = \"python3 main.py {any}\"\nport = 8080\n\
+         [access]\naddress = \"own\"\n"
+    );
+    scene.write("app.toml", &text);
+    scene
+}
+
+fn start(scene: &Scene, name: &str) -> Running {
+    scene.start(["run", "--quiet", "--set", &format!("name={name}"), "app.toml"])
+}
+
+fn ask(address: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((address, 8080)).ok()?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).ok()?;
+    Some(said)
+}
+
+fn loopback() -> String {
+    let output = Command::new("ip").args(["-o", "addr", "show", "dev", "lo"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn three_of_one_kind_run_side_by_side() {
+    for any in ["0.0.0.0", "127.0.0.1", "::"] {
+        alone(|| {
+            let scene = scene(any);
+            let mut all: Vec<_> = ["one", "two", "three"].map(|name| start(&scene, name)).into();
+            let mut found = Vec::new();
+            for running in &mut all {
+                let mut said = String::new();
+                let output = running.child().stdout.as_mut().unwrap();
+                while !said.ends_with('\n') {
+                    let mut byte = [0];
+                    assert_eq!(output.read(&mut byte).unwrap(), 1, "{any}: ended: {said:?}");
+                    said.push(char::from(byte[0]));
+                }
+                let words: Vec<_> = said.split_whitespace().map(str::to_owned).collect();
+                assert_eq!(words[0], "ready", "{any}: {said}");
+                assert!(words[1..].iter().all(|word| *word == words[1]), "{any}: {said}");
+                found.push(words[1].clone());
+            }
+            found.sort();
+            assert_eq!(found, ["10.99.0.1", "10.99.0.2", "10.99.0.3"], "{any}");
+            for address in &found {
+                assert_eq!(ask(address).as_deref(), Some(&**address), "{any}");
+            }
+            let leases = scene.run(["lease", "ls"]).exited(0).out;
+            assert_eq!(leases.matches("address:10.99.0.").count(), 3, "{leases}");
+            assert_eq!(ask("127.0.0.1"), None, "{any}: only on their own addresses");
+            for running in all {
+                running.signal("TERM");
+                running.wait();
+            }
+            assert!(!loopback().contains("10.99.") && !loopback().contains("fd5c:"), "{any}");
+        });
+    }
+}
+
+#[test]
+fn an_address_that_a_kill_left_goes_with_the_next_start() {
+    alone(|| {
+        let scene = scene("0.0.0.0");
+        let mut killed = start(&scene, "killed");
+        killed.until_output("ready");
+        killed.signal("KILL");
+        killed.wait();
+        assert!(loopback().contains("10.99.0.1"));
+        // Somebody else takes the first address again; nobody has the second.
+        let mut next = start(&scene, "next");
+        next.until_output("ready 10.99.0.1");
+        next.signal("KILL");
+        next.wait();
+        let policy = "[addresses]\nv4 = \"10.98.0.0/24\"\nv6 = \"fd00:1::/64\"\n";
+        std::fs::write(scene.config().join("policy.toml"), policy).unwrap();
+        let mut moved = start(&scene, "moved");
+        moved.until_output("ready 10.98.0.1");
+        moved.signal("TERM");
+        moved.wait();
+        assert!(!loopback().contains("10.98."), "{}", loopback());
+    });
+}
+
+#[test]
+fn whoever_listens_on_all_addresses_is_in_the_way() {
+    alone(|| {
+        let _stranger = TcpListener::bind("0.0.0.0:8080").unwrap();
+        let scene = scene("0.0.0.0");
+        let ran = scene.run(["run", "app.toml"]).exited(75);
+        assert!(ran.err.contains("port 10.99.0.1:8080/tcp is in use by"), "{}", ran.err);
+        assert!(!loopback().contains("10.99."), "{}", loopback());
+    });
+}
+
+#[test]
+fn nobody_else_reaches_it() {
+    let (host, other) = (Namespace::new(), Namespace::new());
+    host.wire("eth0", &["192.0.2.1/24"], &other, "eth0", &["192.0.2.2/24"]);
+    let scene = scene("0.0.0.0");
+    let mut running = std::thread::scope(|scope| {
+        scope.spawn(|| host.enter(|| start(&scene, "own"))).join().unwrap()
+    });
+    running.until_output("ready");
+    other.enter(|| {
+        crate::support::namespace::ip("route add 10.99.0.0/16 via 192.0.2.1");
+        let there = "10.99.0.1:8080".parse().unwrap();
+        let wait = std::time::Duration::from_millis(500);
+        assert!(TcpStream::connect_timeout(&there, wait).is_err(), "reached from outside");
+    });
+    host.enter(|| eventually("an answer on the host", || ask("10.99.0.1").is_some()));
+}
+
+#[test]
+fn an_ordinary_user_is_told_why_not() {
+    let scene = Scene::new(As::User);
+    scene.shell_app("true", "port = 8080\naccess = { address = \"own\" }\n");
+    let ran = scene.run(["run", "app.toml"]).exited(65);
+    assert!(ran.err.contains("access.address: an address of its own can be given"), "{}", ran.err);
+}
