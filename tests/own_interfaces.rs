@@ -77,6 +77,31 @@ fn nothing_arrives_through_another_interface() {
 }
 
 #[test]
+fn an_interface_that_comes_again_is_the_granted_one() {
+    alone(|| {
+        let (here, there) = (Namespace::current(), Namespace::new());
+        here.wire("granted", &["198.51.100.1/24"], &there, "far", &["198.51.100.2/24"]);
+        let scene = Scene::new(As::Root);
+        let run = "python3 -m http.server 8080";
+        let access = "[access]\ninterfaces = [\"granted\"]";
+        scene
+            .write("app.toml", &format!("name = \"demo\"\nrun = {run:?}\nport = 8080\n{access}\n"));
+        let mut running = scene.start(["run", "--quiet", "app.toml"]);
+        eventually("it is reached", || {
+            assert!(running.child().try_wait().unwrap().is_none());
+            connects(&there, "198.51.100.1:8080")
+        });
+        let before = index("granted");
+        ip("link del granted");
+        here.wire("between", &["203.0.113.1/24"], &there, "far2", &["203.0.113.2/24"]);
+        here.wire("granted", &["198.51.100.1/24"], &there, "far", &["198.51.100.2/24"]);
+        assert_ne!(index("granted"), before);
+        eventually("it is reached again", || connects(&there, "198.51.100.1:8080"));
+        assert!(!connects(&there, "203.0.113.1:8080"));
+    });
+}
+
+#[test]
 fn an_interface_that_does_not_exist_ends_the_start() {
     alone(|| {
         let scene = Scene::new(As::Root);

@@ -106,6 +106,26 @@ fn what_a_kill_left_goes_with_the_next_run() {
     });
 }
 
+#[test]
+fn process_1_keeps_nothing_of_what_hostctl_has_open() {
+    alone(|| {
+        let scene = scene(SERVER, "");
+        let mut running = scene.start(["run", "--quiet", "app.toml"]);
+        running.until_output("ready");
+        let sockets = |pid: i32| -> Vec<String> {
+            let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+            let links = links.map(|entry| fs::read_link(entry.unwrap().path()).unwrap());
+            let links = links.map(|link| link.display().to_string());
+            links.filter(|link| link.starts_with("socket:")).collect()
+        };
+        let own = sockets(running.pid());
+        assert!(own.len() > 2, "the table's socket, the devices', the line: {own:?}");
+        let process_1 = running.descendants()[0];
+        let kept: Vec<_> = sockets(process_1).into_iter().filter(|one| own.contains(one)).collect();
+        assert_eq!(kept, Vec::<String>::new());
+    });
+}
+
 /// Tries the services it needs by variable and by name, and others of the host.
 const CLIENT: &str = r#"
 import os, socket
