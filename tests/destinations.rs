@@ -214,7 +214,7 @@ done
         let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
         let mut round = || {
             let mut said = Vec::new();
-            while !said.last().is_some_and(|line: &String| line.len() == 1) {
+            while said.last().is_none_or(|line: &String| line.len() != 1) {
                 let mut line = String::new();
                 assert!(std::io::BufRead::read_line(&mut output, &mut line).unwrap() > 0);
                 said.push(line.trim().to_owned());

@@ -24,7 +24,7 @@ fn strict_refuses_with_the_list() {
     scene.shell_app("echo started", "port = 8080\n");
     let ran = scene.run(["run", "app.toml", "--strict"]).exited(77);
     assert_eq!(ran.out, "");
-    for what in MISSING.iter().chain(&["interfaces, and addresses of destinations: "]) {
+    for what in MISSING.iter().chain(&["interfaces, addresses, and ports the kernel chooses: "]) {
         assert!(ran.err.contains(&format!("\n  {what}")), "{}", ran.err);
     }
 }
@@ -33,8 +33,8 @@ fn strict_refuses_with_the_list() {
 fn what_landlock_leaves_open_is_named() {
     let scene = Scene::new(As::User);
     for (keys, what) in [
-        ("port = 8080", "interfaces, and addresses of destinations: "),
-        ("access = { connect = [\"10.0.0.0/8:5432\"] }", "UDP, interfaces, and addresses of"),
+        ("port = 8080", "interfaces, addresses, and ports the kernel chooses: "),
+        ("access = { connect = [\"10.0.0.0/8:5432\"] }", "UDP, interfaces, addresses, and ports"),
     ] {
         scene.shell_app("true", &format!("{keys}\n"));
         let ran = scene.run(["run", "app.toml"]).exited(0);

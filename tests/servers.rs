@@ -124,7 +124,7 @@ fn the_rules_hold_until_the_last_process_is_gone() {
         // The next run of any app removes what is left.
         named(&scene, "./persist", "");
         scene.run(["run", "--quiet", "app.toml"]).exited(0);
-        assert_eq!(folders(&name), [PathBuf::new(); 0]);
+        assert_eq!(folders(&name), Vec::<PathBuf>::new());
     });
 }
 
@@ -135,11 +135,11 @@ fn a_run_that_ends_leaves_no_cgroup() {
         scene.attacker("persist");
         let name = named(&scene, "./persist", "");
         scene.run(["run", "--quiet", "app.toml"]).exited(0);
-        assert_eq!(folders(&name), [PathBuf::new(); 0]);
+        assert_eq!(folders(&name), Vec::<PathBuf>::new());
         let name = named(&scene, "./absent", "");
         let mut command = scene.hostctl(["run", "--quiet", "app.toml"]);
         assert!(!command.stderr(Stdio::null()).status().unwrap().success());
-        assert_eq!(folders(&name), [PathBuf::new(); 0]);
+        assert_eq!(folders(&name), Vec::<PathBuf>::new());
         assert!(Path::new("/sys/fs/cgroup").is_dir());
     });
 }

@@ -50,6 +50,8 @@ pub(super) enum Call {
     Clock = 5,
     LoadPacket = 26,
     FullSocket = 95,
+    /// The number kept for a socket.
+    SocketStorage = 107,
 }
 
 /// A place that jumps lead to.
@@ -77,6 +79,7 @@ const AND32_IMM: u8 = 0x54;
 const LSH32_IMM: u8 = 0x64;
 const SUB32_REG: u8 = 0x1c;
 const RSH64_IMM: u8 = 0x77;
+const JGT64_REG: u8 = 0x2d;
 // Class JMP32 (0x06).
 const JGT32_IMM: u8 = 0x26;
 const JEQ32_IMM: u8 = 0x16;
@@ -161,6 +164,12 @@ impl Assembler {
     pub(super) fn if_more(&mut self, register: Register, value: u32, label: Label) {
         self.jumps.push((self.code.len(), label));
         self.push(JGT32_IMM, register, R0, 0, value);
+    }
+
+    /// Jump if `one` points behind `other`.
+    pub(super) fn if_behind(&mut self, one: Register, other: Register, label: Label) {
+        self.jumps.push((self.code.len(), label));
+        self.push(JGT64_REG, one, other, 0, 0);
     }
 
     /// Jump if the lower halves differ.

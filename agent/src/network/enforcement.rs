@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use host_sys::Errno;
 use host_sys::bpf::{self, Hook, Instruction, Map, Program};
 
-use super::program::{CLIENT, compile, remembers};
+use super::program::{CLIENT, Tables, compile, distinguishes, remembers};
 use super::rules::Rules;
 
 /// How many clients of UDP ports are remembered at once.
@@ -23,6 +23,8 @@ pub enum EnforcementError {
     TooMany,
     /// The kernel did not make the table of clients.
     Clients(Errno),
+    /// The kernel did not make the table of IPv6 sockets.
+    Sockets(Errno),
     /// The kernel did not take a program in: what its verifier said.
     Load(Hook, Errno, String),
     /// The kernel did not attach a program.
@@ -35,6 +37,9 @@ impl fmt::Display for EnforcementError {
             EnforcementError::TooMany => f.write_str("there are too many destinations"),
             EnforcementError::Clients(errno) => {
                 write!(f, "the table of UDP clients can't be made: {}", errno.desc())
+            }
+            EnforcementError::Sockets(errno) => {
+                write!(f, "the table of IPv6 sockets can't be made: {}", errno.desc())
             }
             EnforcementError::Load(hook, errno, log) => {
                 write!(f, "the kernel refused the {hook:?} program: {}", errno.desc())?;
@@ -60,6 +65,7 @@ impl std::error::Error for EnforcementError {}
 pub struct Enforcement {
     attached: Vec<(Hook, Vec<Instruction>, Program)>,
     clients: Option<Map>,
+    v6_only: Option<Map>,
 }
 
 impl Enforcement {
@@ -72,7 +78,11 @@ impl Enforcement {
             true => Some(bpf::recent(CLIENT, 4, CLIENTS).map_err(EnforcementError::Clients)?),
             false => None,
         };
-        let mut enforcement = Enforcement { attached: Vec::new(), clients };
+        let v6_only = match distinguishes(rules) {
+            true => Some(bpf::of_sockets().map_err(EnforcementError::Sockets)?),
+            false => None,
+        };
+        let mut enforcement = Enforcement { attached: Vec::new(), clients, v6_only };
         for (hook, code) in enforcement.compile(rules)? {
             let program = load(hook, &code)?;
             bpf::attach(cgroup, &program, None)
@@ -107,8 +117,10 @@ impl Enforcement {
     }
 
     fn compile(&self, rules: &Rules) -> Result<Vec<(Hook, Vec<Instruction>)>, EnforcementError> {
-        let clients = self.clients.as_ref().map(|map| map.as_fd().as_raw_fd());
-        compile(rules, clients).ok_or(EnforcementError::TooMany)
+        let descriptor = |map: &Option<Map>| map.as_ref().map(|map| map.as_fd().as_raw_fd());
+        let tables =
+            Tables { clients: descriptor(&self.clients), v6_only: descriptor(&self.v6_only) };
+        compile(rules, tables).ok_or(EnforcementError::TooMany)
     }
 }
 

@@ -250,6 +250,14 @@ impl Plan {
         }
     }
 
+    /// Where clients on this host find its ports.
+    pub fn answers_on(&self) -> IpAddr {
+        match self.network {
+            Network::Private => Ipv4Addr::LOCALHOST.into(),
+            _ => self.listens_on().unwrap_or(Ipv4Addr::LOCALHOST.into()),
+        }
+    }
+
     /// Whether anything that is granted may go by UDP.
     pub fn needs_datagrams(&self) -> bool {
         self.resolver

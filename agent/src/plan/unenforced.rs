@@ -66,11 +66,11 @@ fn open_network(plan: &Plan, facts: &HostFacts) -> Option<(&'static str, String)
     match plan.wall {
         Wall::Empty | Wall::Cgroup => None,
         Wall::Landlock if plan.needs_datagrams() => Some((
-            "UDP, interfaces, and addresses of destinations",
+            "UDP, interfaces, addresses, and ports the kernel chooses",
             format!("{why}; Landlock holds the program to its TCP ports"),
         )),
         Wall::Landlock => Some((
-            "interfaces, and addresses of destinations",
+            "interfaces, addresses, and ports the kernel chooses",
             format!("{why}; Landlock holds the program to its TCP ports, and it gets no UDP"),
         )),
         Wall::Open => Some((

@@ -115,12 +115,13 @@ impl<'a> Scaffold<'a> {
             }
             Step::LeaveNetwork => Ok(process::leave_network()?),
             Step::OwnCgroups => Ok(process::own_cgroup_namespace()?),
-            Step::FilterCalls { capabilities, syscalls, datagrams, groups, notify } => {
+            Step::FilterCalls { capabilities, syscalls, datagrams, groups, fast_open, notify } => {
                 let request = seccomp::Request {
                     capabilities,
                     syscalls,
                     datagrams: *datagrams,
                     groups: *groups,
+                    fast_open: *fast_open,
                     notify: *notify,
                 };
                 self.filter(request)

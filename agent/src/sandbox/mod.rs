@@ -257,11 +257,13 @@ fn privileges(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     if facts.landlock > 0 {
         steps.push(Step::Landlock(landlock(plan, facts)));
     }
+    let judged = matches!(plan.wall, Wall::Empty | Wall::Cgroup);
     steps.push(Step::FilterCalls {
         capabilities: plan.capabilities.clone(),
         syscalls: plan.syscalls.clone(),
-        datagrams: matches!(plan.wall, Wall::Empty | Wall::Cgroup) || plan.needs_datagrams(),
+        datagrams: judged || plan.needs_datagrams(),
         groups: plan.joins_groups(),
+        fast_open: judged,
         notify: facts.notify,
     });
     steps

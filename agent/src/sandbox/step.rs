@@ -116,6 +116,8 @@ pub enum Step {
         datagrams: bool,
         /// Whether multicast groups may be joined.
         groups: bool,
+        /// Whether TCP may connect by sending.
+        fast_open: bool,
         /// Whether denied calls are reported by name.
         notify: bool,
     },

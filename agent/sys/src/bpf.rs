@@ -54,6 +54,8 @@ pub enum Hook {
     SocketName4,
     /// What getsockname(2) tells of an IPv6 socket.
     SocketName6,
+    /// setsockopt(2).
+    SetOption,
 }
 
 impl Hook {
@@ -74,13 +76,15 @@ impl Hook {
             Hook::PeerName6 => 30,
             Hook::SocketName4 => 31,
             Hook::SocketName6 => 32,
+            Hook::SetOption => 22,
         }
     }
 
-    /// BPF_PROG_TYPE_CGROUP_SKB or BPF_PROG_TYPE_CGROUP_SOCK_ADDR.
+    /// BPF_PROG_TYPE_CGROUP_SKB, _CGROUP_SOCKOPT or _CGROUP_SOCK_ADDR.
     fn program_type(self) -> u32 {
         match self {
             Hook::Ingress | Hook::Egress => 8,
+            Hook::SetOption => 25,
             _ => 18,
         }
     }
@@ -109,6 +113,7 @@ impl AsFd for Map {
 const MAP_CREATE: u32 = 0;
 const PROG_LOAD: u32 = 5;
 const PROG_ATTACH: u32 = 8;
+const BTF_LOAD: u32 = 18;
 
 /// Several programs of one hook may be attached, those of outer cgroups run too.
 const ALLOW_MULTI: u32 = 1 << 1;
@@ -116,6 +121,25 @@ const ALLOW_MULTI: u32 = 1 << 1;
 const REPLACE: u32 = 1 << 2;
 
 const MAP_TYPE_LRU_HASH: u32 = 9;
+const MAP_TYPE_SK_STORAGE: u32 = 24;
+/// BPF_F_NO_PREALLOC.
+const NO_PREALLOC: u32 = 1;
+
+/// BTF (Documentation/bpf/btf.rst) of one type, a 32-bit int: header, the type, its name.
+const INT: [u32; 12] = [
+    0x0001_eb9f_u32.to_le(),
+    24,
+    0,
+    16,
+    16,
+    8,
+    1,       // name: offset 1
+    1 << 24, // BTF_KIND_INT
+    4,       // bytes
+    32,      // bits
+    u32::from_le_bytes(*b"\0int"),
+    0,
+];
 
 /// Bytes of the verifier's words that are kept.
 const LOG: usize = 16 * 1024;
@@ -148,14 +172,32 @@ struct AttachAttr {
     replace_bpf_fd: u32,
 }
 
-/// The part of union bpf_attr that BPF_MAP_CREATE needs.
+/// The part of union bpf_attr that BPF_MAP_CREATE needs, up to `btf_value_type_id` (4.18).
 #[repr(C)]
+#[derive(Default)]
 struct MapAttr {
     map_type: u32,
     key_size: u32,
     value_size: u32,
     max_entries: u32,
     map_flags: u32,
+    inner_map_fd: u32,
+    numa_node: u32,
+    map_name: [u8; 16],
+    map_ifindex: u32,
+    btf_fd: u32,
+    btf_key_type_id: u32,
+    btf_value_type_id: u32,
+}
+
+/// The part of union bpf_attr that BPF_BTF_LOAD reads.
+#[repr(C)]
+struct BtfAttr {
+    btf: u64,
+    btf_log_buf: u64,
+    btf_size: u32,
+    btf_log_size: u32,
+    btf_log_level: u32,
 }
 
 /// Have the kernel check a program for a hook.
@@ -232,11 +274,46 @@ pub fn recent(key_size: u32, value_size: u32, entries: u32) -> Result<Map> {
         key_size,
         value_size,
         max_entries: entries,
-        map_flags: 0,
+        ..MapAttr::default()
     };
+    create(&attr)
+}
+
+/// A table that keeps a 32-bit number for each socket, as long as that lives (kernel 5.2).
+///
+/// # Errors
+/// As [`recent`].
+pub fn of_sockets() -> Result<Map> {
+    let attr = BtfAttr {
+        btf: INT.as_ptr() as u64,
+        btf_log_buf: 0,
+        // The name ends with its NUL, after five bytes.
+        btf_size: 24 + 16 + 8,
+        btf_log_size: 0,
+        btf_log_level: 0,
+    };
+    // SAFETY: `attr` is a valid attribute of its size that points at as many bytes as it says; a
+    // new descriptor returns.
+    let types = unsafe {
+        let attr = &raw const attr;
+        descriptor(libc::syscall(libc::SYS_bpf, BTF_LOAD, attr, size_of::<BtfAttr>()))
+    }?;
+    create(&MapAttr {
+        map_type: MAP_TYPE_SK_STORAGE,
+        key_size: 4,
+        value_size: 4,
+        map_flags: NO_PREALLOC,
+        btf_fd: types.as_raw_fd() as u32,
+        btf_key_type_id: 1,
+        btf_value_type_id: 1,
+        ..MapAttr::default()
+    })
+}
+
+fn create(attr: &MapAttr) -> Result<Map> {
     // SAFETY: `attr` is a valid map attribute of its size; a new descriptor returns.
     let fd = unsafe {
-        let attr = &raw const attr;
+        let attr = &raw const *attr;
         descriptor(libc::syscall(libc::SYS_bpf, MAP_CREATE, attr, size_of::<MapAttr>()))
     }?;
     Ok(Map { fd })

@@ -6,9 +6,13 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`address`] | bind, connect, send: the hooks that see a socket address |
+//! | [`compare`] | comparing an address with rules |
+//! | [`option`] | setsockopt: which sockets are for IPv6 alone |
 //! | [`packet`] | what arrives and leaves: the hooks that see a packet |
 
 mod address;
+mod compare;
+mod option;
 mod packet;
 #[cfg(test)]
 mod tests;
@@ -18,12 +22,20 @@ use manifest_spec::manifest::Protocol;
 
 use super::rules::{Reach, Rules};
 
-/// Where a UDP port's clients are remembered, as programs name it: a descriptor.
-pub type Clients = Option<i32>;
+/// What programs remember things in, as they name it: by descriptors.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tables {
+    /// Clients of UDP ports.
+    pub clients: Option<i32>,
+    /// Which IPv6 sockets are for IPv6 alone; without it, all.
+    pub v6_only: Option<i32>,
+}
 
 /// Bytes of a client: IPv6 address (IPv4 mapped) and port as the network orders it.
 pub const CLIENT: u32 = 20;
 
+/// What every program answers to let something pass.
+const PASS: u32 = 1;
 /// IPPROTO_TCP, IPPROTO_UDP.
 const TCP: u32 = 6;
 const UDP: u32 = 17;
@@ -41,18 +53,18 @@ fn wire(port: u16) -> u32 {
 }
 
 /// Which hooks these rules need, each with its program; `None` if there are more rules than fit.
-pub fn compile(rules: &Rules, clients: Clients) -> Option<Vec<(Hook, Vec<Instruction>)>> {
+pub fn compile(rules: &Rules, tables: Tables) -> Option<Vec<(Hook, Vec<Instruction>)>> {
     let mut programs = Vec::new();
     let mut add = |hook: Hook, program: Option<Vec<Instruction>>| {
         programs.push((hook, program?));
         Some(())
     };
     for hook in [Hook::Bind4, Hook::Bind6] {
-        add(hook, address::bind(hook, rules))?;
+        add(hook, address::bind(hook, rules, tables))?;
     }
     if rules.reach != Reach::Anywhere || rules.moves() {
         for hook in [Hook::Connect4, Hook::Connect6, Hook::SendMessage4, Hook::SendMessage6] {
-            add(hook, address::connect(hook, rules, clients))?;
+            add(hook, address::connect(hook, rules, tables.clients))?;
         }
     }
     if rules.ports.iter().any(|rule| rule.inside != rule.outside) {
@@ -65,7 +77,10 @@ pub fn compile(rules: &Rules, clients: Clients) -> Option<Vec<(Hook, Vec<Instruc
             add(hook, address::told(hook, rules, true))?;
         }
     }
-    add(Hook::Ingress, packet::ingress(rules, clients))?;
+    add(Hook::Ingress, packet::ingress(rules, tables.clients))?;
+    if let Some(v6_only) = tables.v6_only {
+        add(Hook::SetOption, option::watch(v6_only))?;
+    }
     if rules.interfaces.is_some() || (rules.reach != Reach::Anywhere && !rules.raw) {
         add(Hook::Egress, packet::egress(rules))?;
     }
@@ -83,6 +98,12 @@ pub fn refusing() -> Vec<Instruction> {
 /// connection may.
 pub fn remembers(rules: &Rules) -> bool {
     rules.reach != Reach::Anywhere && rules.ports.iter().any(|rule| rule.protocol == Protocol::Udp)
+}
+
+/// Whether the rules need to know which sockets are for IPv6 alone: one that is not, bound to all
+/// addresses, is to be reached by IPv4.
+pub fn distinguishes(rules: &Rules) -> bool {
+    rules.own.is_some() && !rules.alone
 }
 
 impl Rules {

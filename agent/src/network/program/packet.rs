@@ -13,8 +13,9 @@ use super::super::assemble::{
     Assembler, Call, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, STACK, Size,
 };
 use super::super::rules::{PortRule, Reach, Rules};
-use super::address::{if_local_v4, if_local_v6, now, reach_v4, reach_v6, store_mapped};
-use super::{CLIENT, Clients, TCP, UDP, number, wire};
+use super::address::now;
+use super::compare::{Address, if_local, reach, store};
+use super::{CLIENT, PASS, TCP, UDP, number, wire};
 
 /// struct __sk_buff.
 const PACKET_PROTOCOL: i16 = 16;
@@ -42,10 +43,12 @@ const LOOPBACK: u32 = 1;
 const SOURCE: i16 = -64;
 const SCRATCH: i16 = -72;
 
-const PASS: u32 = 1;
+/// Where a packet's IPv4 sender is.
+const V4: Address = Address::V4(R2);
+
 const DROP: u32 = 0;
 
-pub(super) fn ingress(rules: &Rules, clients: Clients) -> Option<Vec<Instruction>> {
+pub(super) fn ingress(rules: &Rules, clients: Option<i32>) -> Option<Vec<Instruction>> {
     let mut code = Assembler::default();
     let drop = code.label();
     code.copy(R6, R1);
@@ -82,7 +85,7 @@ pub(super) fn ingress(rules: &Rules, clients: Clients) -> Option<Vec<Instruction
 }
 
 /// A datagram: to a leased port from anybody, else only from where it could be sent to.
-fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label) {
+fn datagrams(code: &mut Assembler, rules: &Rules, clients: Option<i32>, drop: Label) {
     let (leased, sender) = (code.label(), code.label());
     at_leased_port(code, rules, Protocol::Udp, leased, drop);
     match &rules.reach {
@@ -96,13 +99,13 @@ fn datagrams(code: &mut Assembler, rules: &Rules, clients: Clients, drop: Label)
             let (v6, end) = (code.label(), code.label());
             if_v6(code, v6);
             source_v4(code, drop);
-            own_answers(code, rules, |code, own| if_local_v4(code, R2, rules.own, own));
-            reach_v4(code, R2, R8, destinations);
+            own_answers(code, rules, |code, own| if_local(code, V4, rules.own, R0, own));
+            reach(code, V4, destinations, R8);
             code.jump(end);
             code.place(v6);
             source_v6(code, drop);
-            own_answers(code, rules, |code, own| if_local_v6(code, rules.own, own));
-            reach_v6(code, R8, destinations);
+            own_answers(code, rules, |code, own| if_local(code, Address::V6, rules.own, R0, own));
+            reach(code, Address::V6, destinations, R8);
             code.place(end);
             code.answer(DROP);
         }
@@ -138,15 +141,13 @@ fn remember(code: &mut Assembler, clients: i32, drop: Label) {
     if_v6(code, v6);
     source_v4(code, drop);
     unless_forged_v4(code, forged);
-    store_mapped(code, KEY, R2);
+    store(code, V4, KEY);
     code.store(Size::Word, STACK, KEY + 16, R8);
     code.jump(known);
     code.place(v6);
     source_v6(code, drop);
     unless_forged_v6(code, forged);
-    for (offset, word) in (KEY..).step_by(4).zip([R2, R3, R4, R5]) {
-        code.store(Size::Word, STACK, offset, word);
-    }
+    store(code, Address::V6, KEY);
     code.store(Size::Word, STACK, KEY + 16, R8);
     code.place(known);
     now(code);

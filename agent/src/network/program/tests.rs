@@ -115,7 +115,7 @@ fn run(program: &[Instruction], protocol: Protocol, at: SocketAddr) -> Option<So
 
 fn program(rules: &Rules, at: IpAddr, hooks: [Hook; 2]) -> Option<Vec<Instruction>> {
     let wanted = if at.is_ipv4() { hooks[0] } else { hooks[1] };
-    let programs = compile(rules, None).unwrap();
+    let programs = compile(rules, Tables::default()).unwrap();
     programs.into_iter().find(|(hook, _)| *hook == wanted).map(|(_, program)| program)
 }
 

@@ -1,5 +1,7 @@
 //! The part of the survey about the kernel: what sandboxes are built from, and the second walls.
 
+use crate::plan::resolve::PORTS_BY_LANDLOCK;
+
 use super::{Answers, Finding, HostFacts, NamespaceSettings, Trial};
 
 /// The oldest kernel hostctl is tested on.
@@ -17,6 +19,7 @@ pub(super) fn findings(answers: &Answers) -> Vec<Finding> {
         landlock(facts),
         notifications(facts),
         cgroups(answers),
+        programs(facts),
     ]
 }
 
@@ -150,6 +153,30 @@ fn notifications(facts: &HostFacts) -> Finding {
         "a program that dies of a denied system call is not told which",
     )
     .remedy("boot a kernel from 5.0 on with CONFIG_SECCOMP_FILTER")
+}
+
+/// What holds apps to their ports and destinations.
+fn programs(facts: &HostFacts) -> Finding {
+    const NAME: &str = "eBPF";
+    let cost = match facts.landlock >= PORTS_BY_LANDLOCK {
+        true => {
+            "Landlock holds apps to their TCP ports, but nothing to addresses, UDP and interfaces"
+        }
+        false => "apps on the host's network may bind any port and connect to anything",
+    };
+    if facts.cgroup.is_none() {
+        return Finding::missing(NAME, "no cgroup v2 to attach programs to", cost)
+            .remedy("boot with systemd.unified_cgroup_hierarchy=1, or mount cgroup2");
+    }
+    if facts.cgroup_programs {
+        let how = if facts.systemd { "in scopes of systemd's" } else { "below hostctl's cgroup" };
+        return Finding::ok(NAME, format!("apps are held to their ports and destinations, {how}"));
+    }
+    if !facts.is_root() {
+        return Finding::note(NAME, "not without root", cost).remedy("run hostctl as root");
+    }
+    Finding::missing(NAME, "the kernel takes no programs from this process", cost)
+        .remedy("give the container CAP_BPF and CAP_NET_ADMIN; the kernel needs CONFIG_CGROUP_BPF")
 }
 
 fn cgroups(answers: &Answers) -> Finding {

@@ -132,6 +132,14 @@ pub(super) fn setsockopt(held: Granted<'_>) -> Rule {
     }
 }
 
+/// sendto(2), sendmsg(2), sendmmsg(2) with their flags in this argument. MSG_FASTOPEN connects
+/// (RFC 7413), and Landlock is not asked then; programs take EOPNOTSUPP for "connect first".
+pub(super) fn send(flags: u8, held: Granted<'_>) -> Rule {
+    const MSG_FASTOPEN: u32 = 0x2000_0000;
+    const EOPNOTSUPP: Rule = Rule::Answer(Action::Errno(95));
+    if held.fast_open { ALLOW } else { Rule::clear(flags, MSG_FASTOPEN, ALLOW, EOPNOTSUPP) }
+}
+
 /// ioctl(2).
 pub(super) fn ioctl(_: Granted<'_>) -> Rule {
     Rule::one_of(1, ANY_BIT, TERMINAL_REQUESTS, EPERM, ALLOW)

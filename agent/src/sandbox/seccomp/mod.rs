@@ -54,6 +54,8 @@ pub struct Request<'a> {
     pub datagrams: bool,
     /// Whether multicast groups may be joined.
     pub groups: bool,
+    /// Whether TCP may connect by sending (MSG_FASTOPEN).
+    pub fast_open: bool,
     /// Whether a supervisor listens: a fatal call is then reported to it (`SECCOMP_RET_USER_NOTIF`)
     /// instead of ending the process unexplained. The supervisor must never answer "continue".
     pub notify: bool,

@@ -90,6 +90,8 @@ pub(super) struct Granted<'a> {
     pub(super) datagrams: bool,
     /// Whether it may join multicast groups.
     pub(super) groups: bool,
+    /// Whether it may connect by sending.
+    pub(super) fast_open: bool,
 }
 
 impl Granted<'_> {
@@ -136,6 +138,7 @@ fn group_rule(group: &Group, request: &Request<'_>) -> Rule {
         capabilities: request.capabilities,
         datagrams: request.datagrams,
         groups: request.groups,
+        fast_open: request.fast_open,
     };
     let lifted = matches!(group.remedy, Remedy::Capability(names) if held.any(names));
     match group.class {

@@ -36,6 +36,7 @@ fn filter(
         syscalls: &syscalls,
         datagrams: true,
         groups: true,
+        fast_open: true,
         notify: true,
     };
     compile_for(architecture, &request).unwrap()

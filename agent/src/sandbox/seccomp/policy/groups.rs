@@ -4,7 +4,7 @@
 //! Invariant: the order carries no meaning. Never computes anything.
 
 use super::super::arguments::{
-    clone, ioctl, mknod, mode, open, personality, setns, setsockopt, socket, unshare,
+    clone, ioctl, mknod, mode, open, personality, send, setns, setsockopt, socket, unshare,
 };
 use super::Class::{Absent, Allow, Checked, Fatal, Refused};
 use super::Remedy::{Allowed, Capability, Never, Syscalls};
@@ -106,10 +106,12 @@ pub(super) const GROUPS: &[Group] = &[
     // The sockets themselves are checked where they are made.
     allowed(
         "connect accept accept4 bind listen shutdown getsockname getpeername \
-         getsockopt sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg",
+         getsockopt recvfrom recvmsg recvmmsg",
     ),
     group(Checked(socket), Syscalls, "socket socketpair"),
     group(Checked(setsockopt), Syscalls, "setsockopt"),
+    group(Checked(|held| send(3, held)), Syscalls, "sendto sendmmsg"),
+    group(Checked(|held| send(2, held)), Syscalls, "sendmsg"),
     // System V IPC and message queues, in an ipc namespace of the app's own.
     allowed(
         "shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl \

@@ -31,6 +31,7 @@ fn default_policy() -> String {
         syscalls: &[],
         datagrams: true,
         groups: true,
+        fast_open: true,
         notify: true,
     });
     let column = |architecture, name| {

@@ -46,6 +46,7 @@ fn unknown_names_are_refused_with_a_suggestion() {
         syscalls: &syscalls,
         datagrams: true,
         groups: true,
+        fast_open: true,
         notify: true,
     });
     let error = error.unwrap_err();

@@ -97,6 +97,7 @@ fn answers_every_number_as_the_rules_say() {
                 syscalls: &syscalls,
                 datagrams: true,
                 groups: true,
+                fast_open: true,
                 notify,
             };
             let program = compile_for(architecture, &request).unwrap();
@@ -125,7 +126,7 @@ proptest! {
         notify in any::<bool>(),
     ) {
         let (capabilities, syscalls) = (strings(&capabilities), strings(&syscalls));
-        let request = Request { capabilities: &capabilities, syscalls: &syscalls, datagrams: true, groups: true, notify };
+        let request = Request { capabilities: &capabilities, syscalls: &syscalls, datagrams: true, groups: true, fast_open: true, notify };
         let policy = Policy::new(&request);
         for architecture in ARCHITECTURES {
             let program = compile_for(architecture, &request).unwrap();
@@ -175,6 +176,7 @@ fn allows_without_looking_at_arguments_where_no_rule_does() {
             syscalls: &[],
             datagrams: true,
             groups: true,
+            fast_open: true,
             notify: true,
         };
         let policy = Policy::new(&request);

@@ -309,6 +309,7 @@ fn fatal_calls_are_reported_or_end_the_process() {
             syscalls: &[],
             datagrams: true,
             groups: true,
+            fast_open: true,
             notify: false,
         };
         let unheard = compile_for(architecture, &unheard).unwrap();

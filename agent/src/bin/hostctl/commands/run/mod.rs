@@ -113,8 +113,7 @@ fn announce(plan: &Plan, found: Option<u16>, ui: &Ui) {
         ui.say(&format!("{}: port offset {offset}, the smallest that is free", plan.app));
     }
     if let Some(port) = plan.ports.iter().find(|port| port.name.is_none()) {
-        let host = plan.listens_on().map_or_else(String::new, |host| host.to_string());
-        ui.say(&format!("{}: starting on {host}:{}", plan.app, port.port));
+        ui.say(&format!("{}: starting on {}:{}", plan.app, plan.answers_on(), port.port));
     }
 }
 
