@@ -18,5 +18,6 @@ without() { # TEST WHY
 left_out=
 without leases::forty_copies_at_once_find_a_place_each \
     "emulated, forty starts at once wait for the ledger longer than a start does"
+without side_by_side::twenty_services_of_one_app_at_once "for the same reason"
 # shellcheck disable=SC2086 # words
 HOSTCTL_BIN=$HOSTCTL exec "$E2E" --test-threads 2 "$@" $left_out
