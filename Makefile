@@ -48,15 +48,16 @@ test:
 # What needs a host that systemd runs: scenarios in a Debian guest under QEMU, as root. SCENARIOS
 # names those to run; VM_KERNEL is the beginning of the version of a kernel that the guest has.
 vm-test: export HOSTCTL_BIN = $(BUILT)/hostctl
-vm-test: export SCOPE_BIN = $(BUILT)/examples/scope
 vm-test:
 	@.ci/packages $(VM_NEEDS)
 	@echo "make: building the binaries and the tests"
 	@cargo build $(CARGO_FLAGS) --workspace --bins
-	@cargo build $(CARGO_FLAGS) --package agent --example scope
-	@e2e=$$(cargo test $(CARGO_FLAGS) --package e2e --no-run --message-format json 2> /dev/null | \
-		sed -n 's/.*"name":"e2e".*"executable":"\([^"]*\)".*/\1/p') && \
-		E2E_BIN=$$e2e $(BUILT)/vm-tests --kernel $(VM_KERNEL) $(SCENARIOS)
+	@built=$$(cargo test $(CARGO_FLAGS) --workspace --no-run --message-format json \
+		--test e2e --test enforcement --test private 2> /dev/null) && \
+		binary() { echo "$$built" | sed -n "s/.*\"name\":\"$$1\".*\"executable\":\"\([^\"]*\)\".*/\1/p"; } && \
+		E2E_BIN=$$(binary e2e) ENFORCEMENT_BIN=$$(binary enforcement) \
+		PRIVATE_BIN=$$(binary private) \
+		$(BUILT)/vm-tests --kernel $(VM_KERNEL) $(SCENARIOS)
 
 bench:
 	@.ci/packages $(BENCH_NEEDS)

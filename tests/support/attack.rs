@@ -19,6 +19,13 @@ impl Scene {
         self.run(["run", "--quiet", "app.toml"])
     }
 
+    /// The same app's first lines: what is said not to be enforced, for what is then not tried.
+    #[track_caller]
+    pub fn says_not_enforced(&self, what: &str) {
+        let ran = self.run(["run", "app.toml"]);
+        assert!(ran.err.contains(&format!("not enforced: {what}: ")), "{}", ran.err);
+    }
+
     /// Compile an attacker and write the app.toml that runs it.
     pub fn aim(&self, attacker: &str, arguments: &str, access: &str) {
         self.attacker(attacker);

@@ -1,9 +1,11 @@
 # Runs the wanted scenarios inside the guest, one after the other, and reports on them
 # (vm-tests/src/report.rs has the words). A scenario is a script that gets
 #
-#   $HOSTCTL, $E2E, $SCOPE   the programs
-#   $SOURCES                 where the sources are, as when they were built
-#   $STAGE                   1, and one more after each reboot
+#   $HOSTCTL   the program
+#   $E2E, $ENFORCEMENT, $PRIVATE
+#              its tests
+#   $SOURCES   where the sources are, as when they were built
+#   $STAGE     1, and one more after each reboot
 #
 # and exits with 0 if its promise holds, or with 99 to be run again after a reboot. A line that
 # begins with "== " is shown to whoever runs the tests.
@@ -14,7 +16,8 @@ delivery=/run/delivery
 progress=/var/lib/promises
 again=99
 
-export HOSTCTL=$delivery/bin/hostctl E2E=$delivery/bin/e2e SCOPE=$delivery/bin/scope
+export HOSTCTL=$delivery/bin/hostctl E2E=$delivery/bin/e2e
+export ENFORCEMENT=$delivery/bin/enforcement PRIVATE=$delivery/bin/private
 SOURCES=$(cat $delivery/sources-path)
 export SOURCES
 mkdir -p "$SOURCES" $progress

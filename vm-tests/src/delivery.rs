@@ -18,8 +18,12 @@ impl Programs {
     /// # Errors
     /// Which variable is missing.
     pub fn from_environment() -> Result<Programs, String> {
-        const VARIABLES: [(&str, &str); 3] =
-            [("hostctl", "HOSTCTL_BIN"), ("e2e", "E2E_BIN"), ("scope", "SCOPE_BIN")];
+        const VARIABLES: [(&str, &str); 4] = [
+            ("hostctl", "HOSTCTL_BIN"),
+            ("e2e", "E2E_BIN"),
+            ("enforcement", "ENFORCEMENT_BIN"),
+            ("private", "PRIVATE_BIN"),
+        ];
         let one = |(name, variable)| match std::env::var_os(variable) {
             Some(path) if Path::new(&path).is_file() => Ok((name, PathBuf::from(path))),
             _ => Err(format!("${variable} names no program: start this by \"make vm-test\"")),
@@ -70,9 +74,10 @@ pub fn make(programs: &Programs, wanted: &[String], scratch: &Scratch) -> Result
     std::fs::write(folder.join("sources-path"), sources.as_os_str().as_encoded_bytes())
         .map_err(failed)?;
     let into = folder.join("sources");
-    std::fs::create_dir(&into).map_err(failed)?;
-    let parts = ["tests", "examples"].map(|part| sources.join(part));
-    run(Command::new("cp").arg("-R").args(parts).arg(&into))?;
+    std::fs::create_dir_all(into.join("agent")).map_err(failed)?;
+    for (part, place) in [("tests", ""), ("examples", ""), ("agent/tests", "agent")] {
+        run(Command::new("cp").arg("-R").args([sources.join(part), into.join(place)]))?;
+    }
     disk(&folder, &image, 1 << 30)?;
     Ok(image)
 }

@@ -190,7 +190,8 @@ struct MapAttr {
     btf_value_type_id: u32,
 }
 
-/// The part of union bpf_attr that BPF_BTF_LOAD reads.
+/// The part of union bpf_attr that BPF_BTF_LOAD reads; older kernels want what they do not know to
+/// be zero, so nothing here may be padding.
 #[repr(C)]
 struct BtfAttr {
     btf: u64,
@@ -198,6 +199,8 @@ struct BtfAttr {
     btf_size: u32,
     btf_log_size: u32,
     btf_log_level: u32,
+    /// Written to by the kernel (6.4) where there is a log.
+    btf_log_true_size: u32,
 }
 
 /// Have the kernel check a program for a hook.
@@ -291,6 +294,7 @@ pub fn of_sockets() -> Result<Map> {
         btf_size: 24 + 16 + 8,
         btf_log_size: 0,
         btf_log_level: 0,
+        btf_log_true_size: 0,
     };
     // SAFETY: `attr` is a valid attribute of its size that points at as many bytes as it says; a
     // new descriptor returns.

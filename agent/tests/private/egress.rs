@@ -24,6 +24,21 @@ fn through_granted_interfaces_only() {
     assert!(!arrives(&running, &scene.client, CLIENT));
 }
 
+/// Before kernel 6.17 IPv6 waits for a host that forwards it; from then on it has a way of its own.
+#[test]
+fn ipv6_on_a_host_that_does_not_forward_it() {
+    let scene = Scene::new();
+    scene.set("ipv6/conf/all/forwarding", "0");
+    let running = scene.build(&Layout { egress: Some(vec!["eth1".to_owned()]), ..layout(7) });
+    let inside = running.namespace();
+    let server = listen(&scene.outside, "[::]:443");
+    let seen = Some(ip(&format!("::ffff:{HOST_OUTSIDE}")));
+    assert_eq!(tcp(&inside, (OUTSIDE, 443), &server), seen);
+    let seen = forwards_by_interface().then(|| ip(HOST_OUTSIDE6));
+    assert_eq!(running.network.as_ref().unwrap().ipv6_egress(), seen.is_some());
+    assert_eq!(tcp(&inside, (OUTSIDE6, 443), &server), seen);
+}
+
 #[test]
 fn through_any_where_the_routes_lead() {
     let scene = Scene::new();

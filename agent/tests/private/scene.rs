@@ -48,6 +48,12 @@ pub struct Running<'a> {
     scene: &'a Scene,
 }
 
+/// Whether this kernel forwards IPv6 for single interfaces (6.17). The host of a scene on an older
+/// one is a router for IPv6 from the start, without which nothing of it passes.
+pub fn forwards_by_interface() -> bool {
+    Path::new("/proc/sys/net/ipv6/conf/all/force_forwarding").exists()
+}
+
 impl Scene {
     pub fn new() -> Scene {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -70,6 +76,9 @@ impl Scene {
             let index = links.index("up").unwrap().unwrap();
             let route = Route { to: (ip(any), 0), gateway: Some(ip(gateway)), source: None };
             links.add_route(index, route).unwrap();
+        }
+        if !forwards_by_interface() {
+            scene.set("ipv6/conf/all/forwarding", "1");
         }
         scene
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing here waits beyond the connection's end of time. Knows nothing of systemd.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
@@ -56,7 +56,7 @@ impl std::fmt::Display for BusError {
 /// A connection.
 #[derive(Debug)]
 pub struct Bus {
-    stream: UnixStream,
+    stream: BufReader<UnixStream>,
     end: Instant,
     serial: u32,
 }
@@ -67,7 +67,8 @@ impl Bus {
     /// # Errors
     /// [`BusError`].
     pub fn connect(socket: &Path, uid: u32, end: Instant) -> Result<Bus, BusError> {
-        let mut bus = Bus { stream: UnixStream::connect(socket)?, end, serial: 0 };
+        let stream = BufReader::new(UnixStream::connect(socket)?);
+        let mut bus = Bus { stream, end, serial: 0 };
         let digits: String = uid.to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
         bus.write(format!("\0AUTH EXTERNAL {digits}\r\n").as_bytes())?;
         let answer = bus.line()?;
@@ -100,7 +101,7 @@ impl Bus {
         Ok(Received::decode(bytes)?)
     }
 
-    /// A line of the greeting. Read byte by byte: what follows it is no line.
+    /// A line of the greeting. Taken byte by byte: what follows it is no line.
     fn line(&mut self) -> Result<String, BusError> {
         const LONGEST: usize = 1024;
         let mut line = Vec::new();
@@ -115,14 +116,16 @@ impl Bus {
         Ok(String::from_utf8_lossy(line.trim_ascii_end()).into_owned())
     }
 
-    /// Fill the buffer. The time left is set anew before each piece, so that a trickle ends too.
+    /// Fill the buffer. The time left is set anew before each wait, so that a trickle ends too.
     fn read(&mut self, mut buffer: &mut [u8]) -> Result<(), BusError> {
         while !buffer.is_empty() {
-            let left = self.end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(BusError::Silent);
+            if self.stream.buffer().is_empty() {
+                let left = self.end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(BusError::Silent);
+                }
+                self.stream.get_ref().set_read_timeout(Some(left))?;
             }
-            self.stream.set_read_timeout(Some(left))?;
             match self.stream.read(buffer) {
                 Ok(0) => return Err(BusError::Closed),
                 Ok(count) => buffer = &mut buffer[count..],
@@ -138,7 +141,8 @@ impl Bus {
         if left.is_zero() {
             return Err(BusError::Silent);
         }
-        self.stream.set_write_timeout(Some(left))?;
-        Ok(self.stream.write_all(bytes)?)
+        let mut stream = self.stream.get_ref();
+        stream.set_write_timeout(Some(left))?;
+        Ok(stream.write_all(bytes)?)
     }
 }
