@@ -93,6 +93,7 @@ fn facts(host: &str) -> HostFacts {
         controllers: ["cpu", "memory", "pids"].map(str::to_owned).into(),
         zone: Some("/usr/share/zoneinfo/Europe/Prague".into()),
         root_entries: ["bin", "sbin", "lib", "lib64"].map(merged).into(),
+        forwards_ipv6: false,
         resolvers: vec![[192, 0, 2, 53].into()],
         files_limit: 1_048_576,
         subordinate: match host {

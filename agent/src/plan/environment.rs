@@ -8,7 +8,7 @@ use manifest_spec::command::Word;
 use manifest_spec::manifest::Service;
 
 use super::resolve::{PATH, RESOLVED_MANIFEST};
-use super::{Maker, Plan, Settings};
+use super::{Maker, Plan, PlannedPort, Settings};
 
 /// Name of the main port's socket in `$LISTEN_FDNAMES`.
 const MAIN_SOCKET: &str = "main";
@@ -41,9 +41,15 @@ pub(super) fn fill(
     let passed: Vec<_> = plan.ports.iter().filter(|port| port.maker != Maker::Program).collect();
     if !passed.is_empty() {
         // sd_listen_fds(3); LISTEN_PID is known when the program starts.
-        let names: Vec<_> =
-            passed.iter().map(|port| port.name.as_deref().unwrap_or(MAIN_SOCKET)).collect();
-        env.push(("LISTEN_FDS".into(), passed.len().to_string()));
+        let count = |port: &PlannedPort| match &port.maker {
+            Maker::Caller(all) => all.len(),
+            _ => 1,
+        };
+        let names: Vec<_> = passed
+            .iter()
+            .flat_map(|port| vec![port.name.as_deref().unwrap_or(MAIN_SOCKET); count(port)])
+            .collect();
+        env.push(("LISTEN_FDS".into(), names.len().to_string()));
         env.push(("LISTEN_FDNAMES".into(), names.join(":")));
     }
     for need in &plan.needs {

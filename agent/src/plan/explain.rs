@@ -82,7 +82,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                     true => String::new(),
                     false => format!(", bound as {}", port.inside),
                 };
-                let passed = match port.maker {
+                let passed = match &port.maker {
                     Maker::Program => "",
                     Maker::Hostctl => ", handed over as a socket",
                     Maker::Caller(_) => ", handed over as the caller's socket",

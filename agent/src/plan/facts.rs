@@ -11,7 +11,7 @@ use manifest_spec::policy::UidRange;
 use serde::Serialize;
 
 use super::directories::{Directories, DirectoryError};
-use crate::network::{cgroup, enforcement, names};
+use crate::network::{cgroup, enforcement, names, private};
 
 /// Where systemd-resolved listens (systemd-resolved.service(8)).
 const STUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
@@ -48,6 +48,8 @@ pub struct HostFacts {
     pub zone: Option<PathBuf>,
     /// `/bin` and its kin.
     pub root_entries: Vec<(String, RootEntry)>,
+    /// Whether IPv6 can leave a private network.
+    pub forwards_ipv6: bool,
     /// Addresses of the host's resolvers.
     pub resolvers: Vec<IpAddr>,
     /// Hard limit of open files of the caller.
@@ -90,6 +92,7 @@ impl HostFacts {
             controllers: controllers(),
             zone: zone(),
             root_entries: ROOT_ENTRIES.iter().filter_map(|name| root_entry(name)).collect(),
+            forwards_ipv6: private::forwards_ipv6(),
             resolvers: resolvers(),
             files_limit: files.map_or(1024, |(_, hard)| hard),
             subordinate: if uid == 0 { subordinate() } else { Vec::new() },

@@ -150,14 +150,14 @@ pub enum Wall {
 }
 
 /// Who makes the socket of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Maker {
     /// The program.
     Program,
     /// hostctl, who hands it over.
     Hostctl,
-    /// Whoever started hostctl and gave it this socket, by its place, to hand over.
-    Caller(usize),
+    /// Whoever started hostctl and gave it these sockets, by their places, to hand over.
+    Caller(Vec<usize>),
 }
 
 /// A port with its offset applied.

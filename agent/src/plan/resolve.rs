@@ -129,6 +129,7 @@ pub fn resolve(
         key_prefix: prefix,
     };
     errors.extend(unmovable(&plan));
+    errors.extend(strays(&plan, &settings.sockets));
     plan.unenforced = unenforced(&plan, manifest, service, facts);
     if let Err(error) = fill(&mut plan, service, settings) {
         errors.push(error);
@@ -254,6 +255,35 @@ fn wall(network: Network, service: &Service, identity: Identity, facts: &HostFac
     }
 }
 
+fn maker(port: &Port, sockets: &[(Protocol, u16)]) -> Maker {
+    let own = |(_, socket): &(usize, &(Protocol, u16))| **socket == (port.protocol, port.port);
+    let given: Vec<_> = sockets.iter().enumerate().filter(own).map(|(place, _)| place).collect();
+    match (port.activate, given.is_empty()) {
+        (false, _) => Maker::Program,
+        (true, true) => Maker::Hostctl,
+        (true, false) => Maker::Caller(given),
+    }
+}
+
+/// Sockets that were passed and that nobody takes: their clients would wait for ever.
+fn strays(plan: &Plan, sockets: &[(Protocol, u16)]) -> Vec<Diagnostic> {
+    let is_taken = |(protocol, number): &(Protocol, u16)| {
+        plan.ports.iter().any(|port| {
+            port.maker != Maker::Program && (port.protocol, port.port) == (*protocol, *number)
+        })
+    };
+    let stray = |(protocol, number): &(Protocol, u16)| {
+        let socket = match number {
+            0 => "a socket that serves nothing".to_owned(),
+            number => format!("a socket on port {number}/{}", protocol.as_str()),
+        };
+        let message = format!("{socket} was passed to hostctl, and the app takes none such");
+        let hint = "give the app the port with activate = true, or pass it no socket";
+        Diagnostic::new(format!("{}ports", plan.key_prefix), message).with_hint(hint)
+    };
+    sockets.iter().filter(|socket| !is_taken(socket)).map(stray).collect()
+}
+
 /// A fixed port stays what the program knows; the offset moves what the host sees of it.
 fn planned(port: &Port, prefix: &str, offset: u16, sockets: &[(Protocol, u16)]) -> PlannedPort {
     let name = port.name.as_ref().map(ToString::to_string);
@@ -264,11 +294,7 @@ fn planned(port: &Port, prefix: &str, offset: u16, sockets: &[(Protocol, u16)]) 
         port: port.port,
         protocol: port.protocol,
         interface: port.interface.clone(),
-        maker: match sockets.iter().position(|own| *own == (port.protocol, port.port)) {
-            _ if !port.activate => Maker::Program,
-            Some(place) => Maker::Caller(place),
-            None => Maker::Hostctl,
-        },
+        maker: maker(port, sockets),
     }
 }
 

@@ -129,6 +129,13 @@ pub(super) fn unenforced(
             "the program may connect to the host's: Landlock keeps them apart only from kernel 6.12 on",
         );
     }
+    if plan.network == Network::Private && !facts.forwards_ipv6 {
+        name(
+            false,
+            "IPv6",
+            "this host does not forward it, and the kernel can't for one interface before 6.17: the program has it only towards the host",
+        );
+    }
     if plan.limits.processes.is_some() && plan.identity == Identity::Root {
         name(true, "limits.processes", "the kernel does not count the processes of uid 0");
     }

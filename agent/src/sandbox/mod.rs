@@ -101,22 +101,23 @@ fn namespaces(plan: &Plan) -> Namespaces {
 
 /// The sockets that the program gets, in its order of ports.
 fn sockets(plan: &Plan) -> Vec<Step> {
-    let listen = |port: &PlannedPort| {
-        let given = match port.maker {
-            Maker::Program => return None,
-            Maker::Hostctl => None,
-            Maker::Caller(place) => Some(place),
-        };
-        Some(Step::Listen(Listen {
+    let on_host = plan.network == Network::Host;
+    let listen = |port: &PlannedPort, given| {
+        Step::Listen(Listen {
             protocol: port.protocol,
             port: port.port,
-            own_address: matches!(plan.address, PlannedAddress::Own(_)),
+            own_address: on_host && matches!(plan.address, PlannedAddress::Own(_)),
             interface: port.interface.clone(),
             given,
             key: port.key.clone(),
-        }))
+        })
     };
-    plan.ports.iter().filter_map(listen).collect()
+    let of_port = |port: &PlannedPort| match &port.maker {
+        Maker::Program => Vec::new(),
+        Maker::Hostctl => vec![listen(port, None)],
+        Maker::Caller(all) => all.iter().map(|place| listen(port, Some(*place))).collect(),
+    };
+    plan.ports.iter().flat_map(of_port).collect()
 }
 
 /// Everything that will be in view, parents first.
@@ -213,7 +214,9 @@ fn identity_files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     let file = |(path, content): (&str, _)| Step::File { path: path.into(), content };
     let [users, groups, resolved] =
         [("/etc/passwd", users), ("/etc/group", groups), (RESOLVED_MANIFEST, resolved)].map(file);
-    [users, groups, hosts, resolved].into()
+    // Else a name has the first of its addresses only (host.conf(5)).
+    let several = file(("/etc/host.conf", "multi on\n".to_owned()));
+    [users, groups, hosts, several, resolved].into()
 }
 
 fn link(path: &str, target: &str) -> Step {

@@ -10,12 +10,19 @@ use manifest_spec::manifest::Protocol;
 
 use crate::error::Error;
 
+/// More sockets than any app has ports.
+const MOST: u32 = 65_535;
+
 /// The sockets that were meant for this process; none if there are none.
 pub fn take() -> Result<Vec<OwnedFd>, Error> {
     let meant = variable("LISTEN_PID").and_then(|pid| pid.parse().ok()) == Some(process::pid());
-    let count = variable("LISTEN_FDS").filter(|_| meant).and_then(|count| count.parse().ok());
-    let Some(count) = count else { return Ok(Vec::new()) };
-    process::take_passed(count).map_err(|_| {
+    let Some(count) = variable("LISTEN_FDS").filter(|_| meant) else { return Ok(Vec::new()) };
+    // A descriptor's number is a C int.
+    let passed = match count.parse() {
+        Ok(number @ 0..=MOST) => process::take_passed(number).ok(),
+        _ => None,
+    };
+    passed.ok_or_else(|| {
         let message = format!("$LISTEN_FDS says that {count} sockets were passed, which is not so");
         Error::Usage(message, "unset LISTEN_FDS and LISTEN_PID, or pass them".into())
     })
