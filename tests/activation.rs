@@ -154,7 +154,7 @@ fn hold(count: &str, pid: &str, more: &[&str]) -> Ran {
 #[test]
 fn a_restart_refuses_no_connection_while_somebody_keeps_the_socket() {
     let ran = hold("1", "own", &[]).exited(0);
-    let all = vec!["'served'"; 12].join(", ");
+    let all = ["'served'"; 12].join(", ");
     assert_eq!(ran.out.trim(), format!("[{all}]"));
     let named = "demo: not enforced: rules on connections of port 8080: its socket was made by";
     assert!(ran.err.contains(named), "{}", ran.err);

@@ -34,6 +34,7 @@ mod own_interfaces;
 mod own_network;
 mod own_ports;
 mod own_terminal;
+mod passed_sockets;
 mod private_network;
 mod privileges;
 mod processes;
