@@ -26,6 +26,7 @@ mod locks;
 mod logs;
 mod managed_data;
 mod moved_ports;
+mod names;
 mod nothing_left;
 mod overrides;
 mod own_address;
