@@ -7,6 +7,7 @@
 
 pub mod attack;
 pub mod landlock;
+pub mod launch;
 pub mod namespace;
 pub mod ports;
 
