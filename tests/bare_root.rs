@@ -23,6 +23,7 @@ const VIEW: &str = "\
 /dev/zero
 /etc
 /etc/group
+/etc/host.conf
 /etc/hosts
 /etc/passwd
 /run

@@ -208,7 +208,7 @@ fn what_does_not_hold_for_a_passed_socket_is_said_and_strict_refuses() {
     }
 }
 
-/// A port without `activate` is the program's to bind: the passed socket is in its way.
+/// A port without `activate` is the program's to bind: nobody would serve the passed socket.
 #[test]
 fn a_port_that_is_not_activated_takes_no_passed_socket() {
     for who in EVERYONE {
@@ -217,8 +217,9 @@ fn a_port_that_is_not_activated_takes_no_passed_socket() {
             let scene = Scene::new(who);
             scene.shell_app("echo ran", "port = 8080\n");
             let mut plain = scene.hostctl_with(listener.into(), &["run", "app.toml"]);
-            let ran = Ran::from(plain.output().unwrap()).exited(75);
-            assert!(ran.err.contains("port 8080/tcp is in use"), "{who:?}: {}", ran.err);
+            let ran = Ran::from(plain.output().unwrap()).exited(65);
+            let said = "a socket on port 8080/tcp was passed to hostctl, and the app takes none";
+            assert!(ran.err.contains(said), "{who:?}: {}", ran.err);
             assert_eq!(ran.out, "", "{who:?}");
         });
     }
