@@ -19,7 +19,7 @@ VM_KERNEL ?= 6.1
 BUILD_NEEDS := gcc libc6-dev
 RUN_NEEDS   := $(BUILD_NEEDS) python3
 TEST_NEEDS  := $(RUN_NEEDS) busybox-static iproute2 nftables nginx nodejs postgresql redis-server ruby util-linux
-BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun nginx util-linux wrk
+BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun iproute2 nginx util-linux wrk
 VM_NEEDS    := $(BUILD_NEEDS) debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 util-linux
 
 .PHONY: build run test vm-test bench lint clean

@@ -1,8 +1,9 @@
-//! Measures what enforcement costs on the data path: requests a second of the same nginx inside
-//! hostctl, on the host's network, and outside, over kept and over new connections.
+//! Measures what enforcement costs: on the data path by the requests a second of the same nginx
+//! outside, inside hostctl on the host's network, and in a private one; and at the start by how long
+//! a program that ends at once takes with more and more of the network.
 //!
 //! Owns the order of the measurement and its setting, `BENCH_SECONDS`, for one contender in one
-//! round. Invariant: both servers stand the whole time, the rounds take turns, and what is compared
+//! round. Invariant: it has a network namespace of its own; the servers stand the whole time, the rounds take turns, and what is compared
 //! comes from one run. Never fails because something is slow.
 
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@
 
 mod load;
 mod servers;
+mod starts;
 
 use std::path::PathBuf;
 
@@ -27,44 +29,58 @@ const DEFAULT_SECONDS: u32 = 1;
 
 fn main() -> Outcome<()> {
     let seconds = seconds_setting()?;
-    let servers = Servers::start(&hostctl_binary()?)?;
+    let hostctl = hostctl_binary()?;
+    leave_network()?;
+    starts::measure(&hostctl)?;
+    let servers = Servers::start(&hostctl)?;
     println!("### Requests a second of nginx, {ROUNDS} rounds of {seconds} s, taking turns\n");
-    println!("| connections | outside | inside | inside / outside | by round |");
-    println!("| --- | ---: | ---: | ---: | ---: |");
+    println!("| connections | server | requests/s | × outside | by round |");
+    println!("| --- | --- | ---: | ---: | ---: |");
     for load in [Load::Kept, Load::New] {
-        let [mut outside, mut inside] = measure(&servers, load, seconds)?;
-        // Each round by itself: its two turns had the same neighbours.
-        let mut ratios: Vec<_> = inside.iter().zip(&outside).map(|(one, two)| one / two).collect();
-        let by_round = median(&mut ratios);
-        let (outside, inside) = (median(&mut outside), median(&mut inside));
-        let name = load.name();
-        println!(
-            "| {name} | {outside:.0} | {inside:.0} | {:.3} | {by_round:.3} |",
-            inside / outside
-        );
+        let found = measure(&servers, load, seconds)?;
+        for (name, rates) in ["outside", "inside", "private"].into_iter().zip(&found) {
+            // Each round by itself: its turns had the same neighbours.
+            let mut ratios: Vec<_> =
+                rates.iter().zip(&found[0]).map(|(one, outside)| one / outside).collect();
+            let by_round = median(&mut ratios);
+            let (rate, outside) = (median(&mut rates.clone()), median(&mut found[0].clone()));
+            let ratio = rate / outside;
+            let load = load.name();
+            println!("| {load} | {name} | {rate:.0} | {ratio:.3} | {by_round:.3} |");
+        }
     }
     println!();
     Ok(())
 }
 
-/// Requests a second of both places, a number a round.
-fn measure(servers: &Servers, load: Load, seconds: u32) -> Outcome<[Vec<f64>; 2]> {
-    let mut found = [Vec::new(), Vec::new()];
-    for place in Place::BOTH {
+/// Go on in a network namespace of this process's own, so that the machine's stays as it is.
+fn leave_network() -> Outcome<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+        .map_err(|errno| format!("make a network namespace (run this as root): {errno}"))?;
+    let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    match up.map(|status| status.success()) {
+        Ok(true) => Ok(()),
+        _ => Err("run ip(8) (package iproute2)".to_owned()),
+    }
+}
+
+/// Requests a second of every place, a number a round.
+fn measure(servers: &Servers, load: Load, seconds: u32) -> Outcome<[Vec<f64>; 3]> {
+    let mut found = [const { Vec::new() }; 3];
+    for place in Place::ALL {
         load.run(servers.port(place), 1)?; // to warm up
     }
     for round in 0..ROUNDS {
         // Whoever goes first finds the processor cooler.
-        let turns = if round % 2 == 0 { [0, 1] } else { [1, 0] };
-        for turn in turns {
-            let rate = load.run(servers.port(Place::BOTH[turn]), seconds)?;
+        for turn in (0..3).map(|turn| (turn + round) % 3) {
+            let rate = load.run(servers.port(Place::ALL[turn]), seconds)?;
             found[turn].push(rate);
         }
     }
     Ok(found)
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

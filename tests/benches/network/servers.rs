@@ -1,4 +1,4 @@
-//! Two nginx of one configuration, one of them inside hostctl.
+//! Three nginx of one configuration: outside, inside hostctl, and there in a private network.
 //!
 //! Owns the processes and their folder; both end with it.
 
@@ -18,17 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Place {
     Outside,
     Inside,
+    Private,
 }
 
 impl Place {
-    pub(crate) const BOTH: [Place; 2] = [Place::Outside, Place::Inside];
+    pub(crate) const ALL: [Place; 3] = [Place::Outside, Place::Inside, Place::Private];
 }
 
-/// Both servers.
+/// All servers.
 pub(crate) struct Servers {
     folder: PathBuf,
     children: Vec<Child>,
-    ports: [u16; 2],
+    ports: [u16; 3],
 }
 
 impl Servers {
@@ -36,13 +37,16 @@ impl Servers {
     pub(crate) fn start(hostctl: &Path) -> Outcome<Servers> {
         let folder = std::env::temp_dir().join(format!("hostctl-bench-{}", std::process::id()));
         let outside = free_port(20_000)?;
-        let ports = [outside, free_port(outside + 1)?];
+        let inside = free_port(outside + 1)?;
+        let ports = [outside, inside, free_port(inside + 1)?];
         let mut servers = Servers { folder, children: Vec::new(), ports };
-        for name in ["outside", "inside", "state", "run", "config"] {
+        for name in ["outside", "host", "private", "state", "run", "config"] {
             make(&servers.folder.join(name))?;
         }
         servers.start_outside()?;
-        servers.start_inside(hostctl)?;
+        for place in [Place::Inside, Place::Private] {
+            servers.start_inside(hostctl, place)?;
+        }
         servers.wait()?;
         Ok(servers)
     }
@@ -61,11 +65,15 @@ impl Servers {
         self.spawn(command)
     }
 
-    fn start_inside(&mut self, hostctl: &Path) -> Outcome<()> {
-        let app = self.folder.join("inside");
-        let configuration = configure(&app, "/tmp", self.ports[1])?;
+    fn start_inside(&mut self, hostctl: &Path, place: Place) -> Outcome<()> {
+        let network = if place == Place::Private { "private" } else { "host" };
+        let (app, port) = (self.folder.join(network), self.port(place));
+        let configuration = configure(&app, "/tmp", port)?;
         let run = format!("nginx -e stderr -p /tmp -c {}", configuration.display());
-        let text = format!("name = \"bench\"\nrun = {run:?}\nport = {}\n", self.ports[1]);
+        let text = format!(
+            "name = \"bench-{network}\"\nrun = {run:?}\nport = {port}\n\
+             [access]\nnetwork = {network:?}\n"
+        );
         let manifest = app.join("app.toml");
         write(&manifest, &text)?;
         let mut command = Command::new(hostctl);
