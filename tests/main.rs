@@ -16,6 +16,7 @@ mod exit_codes;
 mod failures;
 mod flags;
 mod granted_links;
+mod handed_sockets;
 mod hidden_files;
 mod hostile_input;
 mod kernel_calls;
