@@ -31,6 +31,7 @@ mod names;
 mod nothing_left;
 mod overrides;
 mod own_address;
+mod own_address_reach;
 mod own_directories;
 mod own_interfaces;
 mod own_network;
