@@ -39,6 +39,7 @@ mod own_ports;
 mod own_terminal;
 mod passed_sockets;
 mod private_network;
+mod private_ports;
 mod private_traces;
 mod privileges;
 mod processes;

@@ -34,15 +34,15 @@ while True:
 
 /// Of both own addresses and the ports, those that answer a client here.
 fn reached() -> Vec<String> {
-    let wait = Some(Duration::from_millis(700));
+    let wait = Duration::from_millis(700);
     let stream = |place: &SocketAddr| {
-        let mut stream = TcpStream::connect_timeout(place, wait.unwrap()).ok()?;
+        let mut stream = TcpStream::connect_timeout(place, wait).ok()?;
         let mut said = String::new();
         stream.read_to_string(&mut said).ok().map(|_| said)
     };
     let datagram = |place: &SocketAddr| {
         let client = UdpSocket::bind(if place.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).ok()?;
-        client.set_read_timeout(wait).unwrap();
+        client.set_read_timeout(Some(wait)).unwrap();
         client.send_to(b"question", place).ok()?;
         let mut said = [0; 64];
         let length = client.recv(&mut said).ok()?;
