@@ -5,12 +5,12 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use crate::support::namespace::{Namespace, alone};
+use crate::support::namespace::alone;
 use crate::support::{As, Running, Scene, eventually};
 
 /// A server that can't be told its port, nor its address.
 const PROGRAM: &str = r#"
-import os, socket, sys
+import json, os, socket, sys
 v6 = ':' in sys.argv[1]
 server = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET)
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -19,7 +19,8 @@ server.listen()
 itself = socket.create_connection(('127.0.0.1', 8080), 5)
 server.accept()
 hosts = [line.split()[0] for line in open('/etc/hosts') if line.split()[1:] == [os.uname().nodename]]
-print('ready', os.environ['HOST'], hosts[0], itself.getpeername()[0], flush=True)
+resolved = json.load(open(os.environ['HOSTCTL_MANIFEST']))['host']
+print('ready', os.environ['HOST'], hosts[0], resolved, itself.getpeername()[0], flush=True)
 while True:
     client, _ = server.accept()
     client.sendall(os.environ['HOST'].encode())
@@ -131,22 +132,55 @@ fn whoever_listens_on_all_addresses_is_in_the_way() {
     });
 }
 
+/// The number is free for others on other addresses, and what the program sends to its own number
+/// stays its own.
 #[test]
-fn nobody_else_reaches_it() {
-    let (host, other) = (Namespace::new(), Namespace::new());
-    host.wire("eth0", &["192.0.2.1/24"], &other, "eth0", &["192.0.2.2/24"]);
-    let scene = scene("0.0.0.0");
-    let mut running = std::thread::scope(|scope| {
-        scope.spawn(|| host.enter(|| start(&scene, "own"))).join().unwrap()
+fn a_service_of_the_host_keeps_the_number_on_the_loopback_address() {
+    alone(|| {
+        let host = TcpListener::bind("127.0.0.1:8080").unwrap();
+        host.set_nonblocking(true).unwrap();
+        let scene = scene("127.0.0.1");
+        let mut running = start(&scene, "own");
+        running.until_output("ready 10.99.0.1 10.99.0.1 10.99.0.1 10.99.0.1");
+        assert!(host.accept().is_err(), "its own connection came to the host's service");
+        assert_eq!(ask("10.99.0.1").as_deref(), Some("10.99.0.1"));
     });
-    running.until_output("ready");
-    other.enter(|| {
-        crate::support::namespace::ip("route add 10.99.0.0/16 via 192.0.2.1");
-        let there = "10.99.0.1:8080".parse().unwrap();
-        let wait = std::time::Duration::from_millis(500);
-        assert!(TcpStream::connect_timeout(&there, wait).is_err(), "reached from outside");
+}
+
+#[test]
+fn an_address_that_is_in_use_is_not_swept() {
+    alone(|| {
+        let scene = scene("0.0.0.0");
+        let mut first = start(&scene, "first");
+        first.until_output("ready 10.99.0.1");
+        let mut killed = start(&scene, "killed");
+        killed.until_output("ready 10.99.0.2");
+        let inside = killed.descendants();
+        killed.signal("KILL");
+        killed.wait();
+        let gone = |pid: &i32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
+        eventually("the end of the instance", || inside.iter().all(gone));
+        let mut third = start(&scene, "third");
+        third.until_output("ready 10.99.0.2");
+        assert_eq!(ask("10.99.0.1").as_deref(), Some("10.99.0.1"));
+        for running in [first, third] {
+            running.signal("TERM");
+            running.wait();
+        }
+        assert!(!loopback().contains("10.99.") && !loopback().contains("fd5c:"), "{}", loopback());
     });
-    host.enter(|| eventually("an answer on the host", || ask("10.99.0.1").is_some()));
+}
+
+#[test]
+fn without_a_network_there_is_no_address() {
+    let scene = Scene::new(As::Root);
+    scene.shell_app("true", "access = { address = \"own\", network = \"none\" }\n");
+    let ran = scene.run(["run", "app.toml"]).exited(65);
+    assert!(
+        ran.err.contains("access.address: an address of its own is one on the host's network"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
