@@ -24,11 +24,6 @@ impl Process {
         Some(Process { pid, started: stat(pid)?.started, namespace: namespace()? })
     }
 
-    /// The one with this number and start time, in this pid namespace.
-    pub fn started_here(pid: i32, started: u64) -> Option<Process> {
-        Some(Process { pid, started, namespace: namespace()? })
-    }
-
     /// Whether it still runs. Of another pid namespace nothing can be known from here: it counts
     /// as alive.
     pub fn is_alive(&self) -> bool {

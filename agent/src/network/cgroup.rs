@@ -60,7 +60,8 @@ impl Cgroup {
     /// [`CgroupError::Make`] where this user may not, or the folder is there.
     pub fn make(parent: &Path, instance: &str, process: Process) -> Result<Cgroup, CgroupError> {
         sweep(parent);
-        let path = parent.join(format!("{PREFIX}{instance}-{}-{}", process.pid, process.started));
+        let Process { pid, started, namespace } = process;
+        let path = parent.join(format!("{PREFIX}{instance}-{pid}-{started}-{namespace}"));
         DirBuilder::new().create(&path).map_err(|error| CgroupError::Make(path.clone(), error))?;
         match fs::File::open(&path) {
             Ok(directory) => Ok(Cgroup { path, directory: directory.into() }),
@@ -98,6 +99,7 @@ impl Drop for Cgroup {
 }
 
 /// Remove folders whose hostctl has ended. One that still has processes stays: the kernel refuses.
+/// So does one of another pid namespace, of which nothing can be known from here.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
@@ -112,9 +114,10 @@ fn sweep(parent: &Path) {
 /// The process that made a folder, by its name.
 fn maker(name: &str) -> Option<Process> {
     let mut parts = name.strip_prefix(PREFIX)?.rsplit('-');
+    let namespace = parts.next()?.parse().ok()?;
     let started = parts.next()?.parse().ok()?;
     let pid = parts.next()?.parse().ok()?;
-    Process::started_here(pid, started)
+    Some(Process { pid, started, namespace })
 }
 
 /// The cgroup v2 folder of this process; `None` where none is in sight.
@@ -150,9 +153,11 @@ mod tests {
 
     #[test]
     fn a_folder_names_its_maker() {
-        let made = maker("hostctl-two-words+3.main.1-812-77001").unwrap();
-        assert_eq!((made.pid, made.started), (812, 77_001));
-        for foreign in ["hostctl-x", "user.slice", "hostctl-a-1-b", "hostctl"] {
+        let made = maker("hostctl-two-words+3.main.1-812-77001-7").unwrap();
+        let expected = Process { pid: 812, started: 77_001, namespace: 7 };
+        assert_eq!(made, expected);
+        assert!(expected.is_alive(), "of another namespace nothing is known");
+        for foreign in ["hostctl-x", "user.slice", "hostctl-a-1-b-2", "hostctl-a-1-2", "hostctl"] {
             assert_eq!(maker(foreign), None, "{foreign}");
         }
     }
