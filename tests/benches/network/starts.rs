@@ -27,7 +27,8 @@ pub(crate) fn measure(hostctl: &Path) -> Outcome<()> {
     ];
     for (index, (_, keys)) in cases.iter().enumerate() {
         let text = format!("name = \"bench-{index}\"\nrun = \"true\"\n{keys}");
-        fs::write(folder.0.join(format!("{index}.toml")), text).map_err(|e| e.to_string())?;
+        let path = folder.manifest(index);
+        fs::write(&path, text).map_err(|error| format!("write {}: {error}", path.display()))?;
     }
     let mut times = vec![Vec::new(); cases.len()];
     for round in 0..=ROUNDS {
@@ -62,14 +63,19 @@ struct Folder(PathBuf);
 impl Folder {
     fn make() -> Outcome<Folder> {
         let path = std::env::temp_dir().join(format!("hostctl-starts-{}", std::process::id()));
-        fs::create_dir(&path).map_err(|error| format!("make {}: {error}", path.display()))?;
+        let apps = path.join("apps");
+        fs::create_dir_all(&apps).map_err(|error| format!("make {}: {error}", apps.display()))?;
         Ok(Folder(path))
+    }
+
+    fn manifest(&self, index: usize) -> PathBuf {
+        self.0.join(format!("apps/{index}.toml"))
     }
 
     /// Milliseconds from the start to the end.
     fn start(&self, hostctl: &Path, index: usize) -> Outcome<f64> {
         let mut command = Command::new(hostctl);
-        command.args(["run", "--quiet"]).arg(self.0.join(format!("{index}.toml")));
+        command.args(["run", "--quiet"]).arg(self.manifest(index));
         for name in ["STATE", "RUN", "CONFIG"] {
             command.env(format!("HOSTCTL_{name}_DIR"), self.0.join(name));
         }
