@@ -59,7 +59,11 @@ const CLIENT: &str = r#"
 import os, socket, sys
 def attempt(name, host, port):
     try:
-        print(name, socket.create_connection((host, port), 2).recv(16).decode())
+        if host.startswith('udp/'):
+            socket.socket(type=socket.SOCK_DGRAM).sendto(b'question', (host[4:], port))
+            print(name, 'sent')
+        else:
+            print(name, socket.create_connection((host, port), 2).recv(16).decode())
     except OSError:
         print(name, 'nothing')
 for word in sys.argv[1:]:
@@ -90,10 +94,16 @@ fn a_need_is_reached_by_its_name_and_no_other_port_of_it() {
             greet("hello", "127.0.0.1:5433");
             let scene = Scene::new(who);
             scene.write("main.py", CLIENT);
-            scene
-                .write("app.toml", &NEEDS.replace("sh main.sh", "python3 main.py db:5432 db:5433"));
+            // Of TCP a second wall knows the port; of UDP there is but the one.
+            let program = "python3 main.py db:5432 db:5433 udp/db:5433";
+            scene.write("app.toml", &NEEDS.replace("sh main.sh", program));
             let ran = scene.run(["run", "app.toml", "--service", "web"]).exited(0);
-            let expected = "db:5432 hello\ndb:5433 nothing\nurl tcp://127.0.0.1:5432\n";
+            // Without root nothing judges datagrams, as the run says.
+            let datagram = if who == As::Root { "nothing" } else { "sent" };
+            let expected = format!(
+                "db:5432 hello\ndb:5433 nothing\nudp/db:5433 {datagram}\n\
+                 url tcp://127.0.0.1:5432\n"
+            );
             assert_eq!(ran.out, expected, "{who:?}: {}", ran.err);
         });
     }

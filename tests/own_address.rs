@@ -42,6 +42,18 @@ fn start(scene: &Scene, name: &str) -> Running {
     scene.start(["run", "--quiet", "--set", &format!("name={name}"), "app.toml"])
 }
 
+/// What it says when it is ready, word by word.
+fn ready(running: &mut Running) -> Vec<String> {
+    let mut said = String::new();
+    let output = running.child().stdout.as_mut().unwrap();
+    let mut byte = [0];
+    while !said.ends_with('\n') {
+        assert_eq!(output.read(&mut byte).unwrap(), 1, "ended: {said:?}");
+        said.push(char::from(byte[0]));
+    }
+    said.split_whitespace().map(str::to_owned).collect()
+}
+
 fn ask(address: &str) -> Option<String> {
     let mut stream = TcpStream::connect((address, 8080)).ok()?;
     let mut said = String::new();
@@ -62,16 +74,8 @@ fn three_of_one_kind_run_side_by_side() {
             let mut all: Vec<_> = ["one", "two", "three"].map(|name| start(&scene, name)).into();
             let mut found = Vec::new();
             for running in &mut all {
-                let mut said = String::new();
-                let output = running.child().stdout.as_mut().unwrap();
-                while !said.ends_with('\n') {
-                    let mut byte = [0];
-                    assert_eq!(output.read(&mut byte).unwrap(), 1, "{any}: ended: {said:?}");
-                    said.push(char::from(byte[0]));
-                }
-                let words: Vec<_> = said.split_whitespace().map(str::to_owned).collect();
-                assert_eq!(words[0], "ready", "{any}: {said}");
-                assert!(words[1..].iter().all(|word| *word == words[1]), "{any}: {said}");
+                let words = ready(running);
+                assert!(words[1..].iter().all(|word| *word == words[1]), "{any}: {words:?}");
                 found.push(words[1].clone());
             }
             found.sort();
@@ -114,7 +118,7 @@ fn an_address_that_a_kill_left_goes_with_the_next_start() {
         let policy = "[addresses]\nv4 = \"10.98.0.0/24\"\nv6 = \"fd00:1::/64\"\n";
         std::fs::write(scene.config().join("policy.toml"), policy).unwrap();
         let mut moved = start(&scene, "moved");
-        moved.until_output("ready 10.98.0.1");
+        assert_eq!(ready(&mut moved)[1], "10.98.0.1");
         moved.signal("TERM");
         moved.wait();
         assert!(!loopback().contains("10.98."), "{}", loopback());
@@ -141,32 +145,34 @@ fn a_service_of_the_host_keeps_the_number_on_the_loopback_address() {
         host.set_nonblocking(true).unwrap();
         let scene = scene("127.0.0.1");
         let mut running = start(&scene, "own");
-        running.until_output("ready 10.99.0.1 10.99.0.1 10.99.0.1 10.99.0.1");
+        assert_eq!(ready(&mut running)[1..], ["10.99.0.1"; 4]);
         assert!(host.accept().is_err(), "its own connection came to the host's service");
         assert_eq!(ask("10.99.0.1").as_deref(), Some("10.99.0.1"));
     });
 }
 
 #[test]
-fn an_address_that_is_in_use_is_not_swept() {
+fn an_address_is_swept_when_it_is_nobody_s_and_not_before() {
     alone(|| {
         let scene = scene("0.0.0.0");
         let mut first = start(&scene, "first");
-        first.until_output("ready 10.99.0.1");
+        assert_eq!(ready(&mut first)[1], "10.99.0.1");
         let mut killed = start(&scene, "killed");
-        killed.until_output("ready 10.99.0.2");
+        assert_eq!(ready(&mut killed)[1], "10.99.0.2");
+        assert_eq!(ask("10.99.0.1").as_deref(), Some("10.99.0.1"), "another start left it alone");
         let inside = killed.descendants();
         killed.signal("KILL");
         killed.wait();
         let gone = |pid: &i32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
         eventually("the end of the instance", || inside.iter().all(gone));
-        let mut third = start(&scene, "third");
-        third.until_output("ready 10.99.0.2");
-        assert_eq!(ask("10.99.0.1").as_deref(), Some("10.99.0.1"));
-        for running in [first, third] {
-            running.signal("TERM");
-            running.wait();
-        }
+        first.signal("TERM");
+        first.wait();
+        assert!(loopback().contains("10.99.0.2"), "{}", loopback());
+        let mut last = start(&scene, "last");
+        assert_eq!(ready(&mut last)[1], "10.99.0.1");
+        assert!(!loopback().contains("10.99.0.2"), "{}", loopback());
+        last.signal("TERM");
+        last.wait();
         assert!(!loopback().contains("10.99.") && !loopback().contains("fd5c:"), "{}", loopback());
     });
 }

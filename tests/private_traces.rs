@@ -96,7 +96,11 @@ fn below(folder: &Path, look: &mut dyn FnMut(&Path)) {
 fn host() -> (Namespace, Namespace) {
     let (host, other) = (Namespace::new(), Namespace::new());
     host.wire("eth0", &["192.0.2.1/24"], &other, "eth0", &["192.0.2.2/24"]);
-    host.enter(|| ip("route add default via 192.0.2.2"));
+    host.enter(|| {
+        ip("route add default via 192.0.2.2");
+        // Its link-local address comes with a route a moment after the device is up.
+        eventually("addresses are settled", || said("ip", "-6 addr show tentative").is_empty());
+    });
     (host, other)
 }
 
