@@ -15,8 +15,7 @@ use super::address::Added;
 use super::cgroup::{Cgroup, CgroupError};
 use super::enforcement::{Enforcement, EnforcementError};
 use super::hosts::{Hosts, HostsError};
-use super::link::LinkError;
-use super::link::LinkMonitor;
+use super::link::{LinkError, LinkMonitor};
 use super::meaning::{self, Answers};
 use super::names::{self, Lookup, NameError};
 use super::pool::Pool;
@@ -151,7 +150,9 @@ impl Boundary {
             _address,
         };
         // What came or went before the monitor listened.
-        boundary.look_at_interfaces();
+        if boundary.look_at_interfaces() {
+            boundary.apply()?;
+        }
         Ok(boundary)
     }
 
@@ -203,7 +204,8 @@ impl Boundary {
             self.names.next = Some(Instant::now() + REFRESH);
         }
         if changed {
-            self.apply();
+            // What can't be changed stays as it was.
+            let _ = self.apply();
         }
     }
 
@@ -225,16 +227,16 @@ impl Boundary {
         changed
     }
 
-    /// The new rules first, then the names that lead to them.
-    fn apply(&mut self) {
+    /// The new rules first, then, only if they are in force, the names that lead to them.
+    fn apply(&mut self) -> Result<(), BoundaryError> {
         let rules = meaning::rules(&self.plan, &self.answers);
         if let Some(Wall { enforcement, cgroup, .. }) = &mut self.wall {
-            // What can't be changed stays as it was: narrower or older, never wider.
-            let _ = enforcement.change(cgroup.as_fd(), &rules);
+            enforcement.change(cgroup.as_fd(), &rules).map_err(BoundaryError::Enforcement)?;
         }
         if let Some(hosts) = &mut self.hosts {
             hosts.rewrite(&self.plan, &self.answers);
         }
+        Ok(())
     }
 }
 
