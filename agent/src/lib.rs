@@ -13,8 +13,10 @@
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
+//! | [`keep`] | a process that runs one instance in the background |
 //! | [`supervise`] | a started sandbox, to its end |
 //! | [`logs`] | output as records |
+//! | [`state`] | the file that outlives a reboot |
 //! | [`store`] | directories of ours |
 //!
 //! # Files on disk
@@ -22,10 +24,11 @@
 //! | path | writer | reader | lifetime |
 //! | --- | --- | --- | --- |
 //! | `STATE/uids/UID -> APP` | [`uids`] | [`uids`] | for ever: a uid is never given twice |
-//! | `STATE/state.db` | [`lease`] | [`lease`] | for ever: fences rise over reboots |
+//! | `STATE/state.db` | [`lease`], hostd | [`lease`], hostd | for ever: fences, what is deployed |
 //! | `RUN/leases.db` | [`lease`] | [`lease`] | a boot: another boot id voids what is in it |
 //! | `RUN/forwarding/NETNS-FAMILY-INTERFACE` | [`network`] | [`network`] | while needed |
 //! | `RUN/forwarding/lock` | nobody | [`network`] | a boot |
+//! | `RUN/instances/APP.SERVICE.N/` | hostd, [`keep`] | hostd, [`keep`] | an instance |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
 //! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |
@@ -39,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 pub mod data;
+pub mod keep;
 pub mod lease;
 pub mod lock;
 pub mod logs;
@@ -48,6 +52,7 @@ pub mod planning;
 pub mod run;
 pub mod sandbox;
 pub mod source;
+pub mod state;
 pub mod store;
 pub mod supervise;
 pub mod uids;

@@ -426,6 +426,46 @@ pub fn take_passed(count: u32) -> Result<Vec<OwnedFd>> {
         .collect()
 }
 
+/// Start a program in a session of its own, with these standard streams and, from 3 up, these
+/// descriptors, and nothing else of this process: no other descriptor, no blocked or ignored
+/// signal. The answer is its number; whoever started it has to wait for it ([`reap`]).
+///
+/// # Errors
+/// `EDEADLK` when this process has more than one thread; what execve(2) says when the program can't
+/// be started, which it is not then.
+pub fn start(
+    path: &CStr,
+    arguments: &[CString],
+    environment: &[CString],
+    streams: [BorrowedFd<'_>; 3],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<i32> {
+    let mut failed = None;
+    let pid = spawn_and_wait_for_exec(|| {
+        let mut begin = || -> Result<Infallible> {
+            new_session()?;
+            for (number, fd) in (0..).zip(streams) {
+                set_standard(number, fd)?;
+            }
+            close_all_on_exec()?;
+            pass_on(descriptors)?;
+            crate::signal::reset()?;
+            exec(path, arguments, environment)
+        };
+        // The child's memory is ours: what it writes here is read below.
+        failed = begin().err();
+        127
+    })?;
+    match failed {
+        None => Ok(pid),
+        Some(errno) => {
+            // It has ended, or is about to; nobody else waits for this number.
+            let _ = nix::sys::wait::waitpid(Pid::from_raw(pid), None);
+            Err(errno)
+        }
+    }
+}
+
 /// Replace this process's program. Returns only on failure.
 ///
 /// # Errors
