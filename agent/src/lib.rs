@@ -18,6 +18,7 @@
 //! | [`logs`] | output as records |
 //! | [`state`] | the file that outlives a reboot |
 //! | [`store`] | directories of ours |
+//! | [`failure`] | failures as exit codes, sentences and hints |
 //!
 //! # Files on disk
 //!
@@ -42,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 pub mod data;
+pub mod failure;
 pub mod keep;
 pub mod lease;
 pub mod lock;

@@ -24,7 +24,8 @@ pub fn read(datagram: &[u8]) -> Said {
             Some(("READY", "1")) => said.ready = true,
             Some(("STOPPING", "1")) => said.stopping = true,
             Some(("STATUS", text)) => {
-                let end = (0..=STATUS.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+                let end =
+                    (0..=STATUS.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
                 said.status = Some(text[..end.unwrap_or(0)].to_owned());
             }
             _ => {}

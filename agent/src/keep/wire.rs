@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use host_sys::terminal::Size;
 use host_sys::{Errno, socket};
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::assignment::HandedSocket;
 use super::status::{Ending, Status};
