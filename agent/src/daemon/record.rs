@@ -9,22 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::keep::assignment::{AssignedPort, Deployer};
 use crate::planning::Source;
 
+pub use manifest_spec::api::{VersionState, Wanted};
+
 use super::services::Service;
 
 /// Earlier versions that are kept for a rollback.
 pub const KEPT_VERSIONS: usize = 50;
-
-/// What is wanted of an app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wanted {
-    /// It runs.
-    Running,
-    /// It stays deployed and does not run.
-    Stopped,
-    /// It is on its way out.
-    Removed,
-}
 
 /// An app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +27,8 @@ pub struct AppRecord {
     pub data_goes: bool,
     /// The version that is to serve.
     pub target: u32,
-    /// The version that serves until the target does.
-    pub previous: Option<u32>,
+    /// The last version that served entirely: the target itself, once it has.
+    pub promoted: Option<u32>,
     /// When the target became that, milliseconds since 1970.
     pub since_ms: u64,
     /// What somebody said about single services.
@@ -67,20 +57,6 @@ pub struct Failure {
     pub reason: String,
     /// When it was given up, milliseconds since 1970.
     pub at_ms: u64,
-}
-
-/// How far a version came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VersionState {
-    /// On its way.
-    Rolling,
-    /// The one that serves.
-    Current,
-    /// It served, and another does now.
-    Superseded,
-    /// It was given up before it served.
-    RolledBack,
 }
 
 /// One version of an app, as it was deployed.

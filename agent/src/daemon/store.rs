@@ -69,8 +69,8 @@ impl Store {
             }
             let sql = "DELETE FROM version WHERE app = ?1 AND number NOT IN (?2, ?3) AND number NOT IN
                        (SELECT number FROM version WHERE app = ?1 ORDER BY number DESC LIMIT ?4)";
-            let previous = app.previous.unwrap_or(app.target);
-            change.execute(sql, params![app.name, app.target, previous, KEPT_VERSIONS as i64])?;
+            let promoted = app.promoted.unwrap_or(app.target);
+            change.execute(sql, params![app.name, app.target, promoted, KEPT_VERSIONS as i64])?;
             Ok(())
         })
     }

@@ -5,6 +5,7 @@
 //! | `lock` | nobody | locked by hostd, then also by the keeper: the instance has one |
 //! | `assignment.json` | hostd, once | what to run |
 //! | `status.json` | the keeper | how it stands |
+//! | `memory.json` | hostd | how often it was started, and failed |
 //! | `control` | the keeper | the socket on which it takes orders |
 //! | `notify` | the keeper | the program's `$NOTIFY_SOCKET` |
 //!
@@ -18,8 +19,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use host_sys::lock::{Share, try_lock};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::assignment::{Assignment, Name};
 use super::status::Status;
@@ -28,6 +29,23 @@ use crate::store::{self, StoreError};
 
 /// Where the folders of a host are, below RUN.
 const INSTANCES: &str = "instances";
+
+/// What hostd knows of an instance: enough for the next hostd to go on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Its state, by name.
+    pub state: String,
+    /// Since when, milliseconds since 1970.
+    pub since_ms: u64,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Starts after the first.
+    pub restarts: u32,
+    /// It was ready once since it was launched.
+    pub ever_ready: bool,
+    /// What happened last, in words.
+    pub reason: Option<String>,
+}
 
 /// The folder of one instance, held open.
 #[derive(Debug)]
@@ -119,6 +137,30 @@ impl Folder {
                 _ => {}
             }
         }
+        self.replace("assignment.json", assignment)
+    }
+
+    /// What hostd knew of it; `None` if nothing was written.
+    ///
+    /// # Errors
+    /// When it is there and can't be understood.
+    pub fn memory(&self) -> io::Result<Option<Remembered>> {
+        self.read("memory.json")
+    }
+
+    /// Write down what hostd knows of it.
+    ///
+    /// # Errors
+    /// What the file system says; the old words stand then.
+    pub fn remember(&self, memory: &Remembered) -> io::Result<()> {
+        self.replace("memory.json", memory)
+    }
+
+    /// Write down that it belongs to another version now, which wants the same of it.
+    ///
+    /// # Errors
+    /// What the file system says; the old words stand then.
+    pub fn reassign(&self, assignment: &Assignment) -> io::Result<()> {
         self.replace("assignment.json", assignment)
     }
 

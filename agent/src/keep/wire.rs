@@ -5,7 +5,7 @@
 //! other: what the other does not take is dropped with the connection, and the folder still tells.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use host_sys::terminal::Size;
@@ -70,7 +70,7 @@ pub enum Order {
     },
     /// Say [`News::Tail`].
     Tail,
-    /// Pass the sockets that further instances can share: [`News::Sockets`].
+    /// Pass the sockets that further instances can share: [`News::Socket`] for each.
     Sockets,
 }
 
@@ -82,8 +82,8 @@ pub enum News {
     Status(Box<Status>),
     /// The last lines that the program wrote.
     Tail(Vec<String>),
-    /// Its sockets, one descriptor each.
-    Sockets(Vec<HandedSocket>),
+    /// One of its sockets, a descriptor.
+    Socket(HandedSocket),
     /// The program was refused a system call, by name or number.
     Denied(String),
     /// The other side of a command's terminal, one descriptor.
@@ -119,7 +119,7 @@ pub fn send<T: Serialize>(
     if bytes.len() > LIMIT {
         return Err(Errno::EMSGSIZE);
     }
-    socket::send_all(socket, &bytes, fds)
+    socket::send(socket, &bytes, fds, false)
 }
 
 /// The next message and what came with it; `None` when the other side is closed.
@@ -127,12 +127,14 @@ pub fn send<T: Serialize>(
 /// # Errors
 /// `EAGAIN` when there is none; `EBADMSG` for anything that is no message.
 pub fn receive<T: DeserializeOwned>(
-    socket: impl AsFd,
+    socket: BorrowedFd<'_>,
 ) -> host_sys::Result<Option<(T, Vec<OwnedFd>)>> {
     let mut buffer = vec![0; LIMIT];
-    let Some((length, fds)) = socket::receive_all(socket.as_fd(), &mut buffer)? else {
-        return Ok(None);
-    };
-    let message = serde_json::from_slice(&buffer[..length]).map_err(|_| Errno::EBADMSG)?;
-    Ok(Some((message, fds)))
+    let Some(received) = socket::receive(socket, &mut buffer, false)? else { return Ok(None) };
+    if received.stripped {
+        return Err(Errno::EBADMSG);
+    }
+    let message =
+        serde_json::from_slice(&buffer[..received.length]).map_err(|_| Errno::EBADMSG)?;
+    Ok(Some((message, received.descriptors)))
 }
