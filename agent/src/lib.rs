@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`source`] | manifests, drop-ins, variables, flags: their order |
 //! | [`plan`] | every default; what will be given |
+//! | [`planning`] | from a source to a plan: who is asked, in which order |
 //! | [`lease`] | ports, names, data directories and locks: who has them |
 //! | [`lock`] | a command that runs while a lock is held |
 //! | [`uids`] | which uid belongs to which app |
@@ -43,6 +44,7 @@ pub mod lock;
 pub mod logs;
 pub mod network;
 pub mod plan;
+pub mod planning;
 pub mod run;
 pub mod sandbox;
 pub mod source;

@@ -61,10 +61,7 @@ impl Case {
             folder: "/srv/app".into(),
             service: self.service.clone(),
             uid: self.uid,
-            address: None,
-            sockets: Vec::new(),
-            term: None,
-            grace: GRACE,
+            ..Settings::default()
         }
     }
 }
@@ -255,7 +252,7 @@ proptest! {
         let mut policy = HostPolicy::default();
         (policy.uids.first, policy.uids.count) = (range.0, range.1);
         let settings =
-            Settings { folder: format!("/{folder}").into(), service, uid, address: None, sockets: Vec::new(), term: None, grace: GRACE };
+            Settings { folder: format!("/{folder}").into(), service, uid, ..Settings::default() };
         if let Ok(plan) = resolve(&loaded.manifest, &facts, &policy, &settings) {
             let steps = sandbox::build(&plan, &facts);
             prop_assert!(steps.len() > 10);

@@ -27,7 +27,7 @@ use crate::network::rules::OwnAddress;
 
 pub use directories::Directories;
 pub use facts::HostFacts;
-pub use resolve::{Settings, resolve};
+pub use resolve::{Keeper, Settings, resolve};
 
 /// One instance of one service, resolved against a host.
 #[derive(Debug, Clone, PartialEq)]

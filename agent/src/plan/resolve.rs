@@ -41,6 +41,16 @@ pub struct Settings {
     pub folder: PathBuf,
     /// The service to run; may be left out when there is one.
     pub service: Option<String>,
+    /// Number of the instance within its service, from 1.
+    pub instance: u32,
+    /// Who keeps it running.
+    pub keeper: Keeper,
+    /// Ports that this instance has instead of the manifest's: its name, `None` for the main port,
+    /// and its number, offset included.
+    pub ports: Vec<(Option<String>, u16)>,
+    /// Whether [`Settings::sockets`] were made by an instance of this service, in its cgroup, so
+    /// that the app's own rules are on them.
+    pub own_sockets: bool,
     /// The uid this app already has, if any.
     pub uid: Option<u32>,
     /// The address of its own that this instance holds, if it has one already.
@@ -51,6 +61,34 @@ pub struct Settings {
     pub term: Option<String>,
     /// Time between the request to stop and the end by force.
     pub grace: Duration,
+}
+
+/// Who keeps an instance running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeper {
+    /// Somebody who waits in front of it, or a unit of another supervisor.
+    Foreground,
+    /// hostd.
+    Daemon,
+}
+
+impl Default for Settings {
+    /// A single service, in the foreground, with nothing in hand.
+    fn default() -> Self {
+        Settings {
+            folder: PathBuf::new(),
+            service: None,
+            instance: 1,
+            keeper: Keeper::Foreground,
+            ports: Vec::new(),
+            own_sockets: false,
+            uid: None,
+            address: None,
+            sockets: Vec::new(),
+            term: None,
+            grace: GRACE,
+        }
+    }
 }
 
 /// Decide everything.
@@ -65,7 +103,7 @@ pub fn resolve(
 ) -> Result<Plan, Diagnostics> {
     let service = choose(manifest, settings.service.as_deref()).map_err(one)?;
     let prefix = prefix(manifest, service);
-    let mut errors = unsupported(manifest, service, &prefix);
+    let mut errors = unsupported(manifest, service, &prefix, settings.keeper);
     errors.extend(permit(manifest, service, &prefix, facts, policy));
     let identity =
         identify(manifest, service, &prefix, facts, policy, settings).unwrap_or_else(|error| {
@@ -94,7 +132,7 @@ pub fn resolve(
     let mut plan = Plan {
         app: manifest.name.to_string(),
         service: service.name.to_string(),
-        instance: 1,
+        instance: settings.instance,
         identity,
         dir,
         run: Vec::new(),
@@ -102,7 +140,7 @@ pub fn resolve(
         ports: service
             .ports
             .iter()
-            .map(|port| planned(port, &prefix, manifest.port_offset, &settings.sockets))
+            .map(|port| planned(port, &prefix, manifest.port_offset, settings))
             .collect(),
         base: service.access.base.unwrap_or(Base::System),
         grants,
@@ -130,7 +168,7 @@ pub fn resolve(
     };
     errors.extend(unmovable(&plan));
     errors.extend(strays(&plan, &settings.sockets));
-    plan.unenforced = unenforced(&plan, manifest, service, facts);
+    plan.unenforced = unenforced(&plan, manifest, service, facts, settings);
     if let Err(error) = fill(&mut plan, service, settings) {
         errors.push(error);
     }
@@ -255,8 +293,8 @@ fn wall(network: Network, service: &Service, identity: Identity, facts: &HostFac
     }
 }
 
-fn maker(port: &Port, sockets: &[(Protocol, u16)]) -> Maker {
-    let own = |(_, socket): &(usize, &(Protocol, u16))| **socket == (port.protocol, port.port);
+fn maker(port: &Port, number: u16, sockets: &[(Protocol, u16)]) -> Maker {
+    let own = |(_, socket): &(usize, &(Protocol, u16))| **socket == (port.protocol, number);
     let given: Vec<_> = sockets.iter().enumerate().filter(own).map(|(place, _)| place).collect();
     match (port.activate, given.is_empty()) {
         (false, _) => Maker::Program,
@@ -284,17 +322,20 @@ fn strays(plan: &Plan, sockets: &[(Protocol, u16)]) -> Vec<Diagnostic> {
     sockets.iter().filter(|socket| !is_taken(socket)).map(stray).collect()
 }
 
-/// A fixed port stays what the program knows; the offset moves what the host sees of it.
-fn planned(port: &Port, prefix: &str, offset: u16, sockets: &[(Protocol, u16)]) -> PlannedPort {
+/// A fixed port stays what the program knows; the offset, or a port of the instance's own, moves
+/// what the host sees of it.
+fn planned(port: &Port, prefix: &str, offset: u16, settings: &Settings) -> PlannedPort {
     let name = port.name.as_ref().map(ToString::to_string);
+    let own = settings.ports.iter().find(|(own, _)| *own == name).map(|(_, number)| *number);
+    let number = own.unwrap_or(port.port);
     PlannedPort {
         key: port_key(prefix, name.as_deref()),
         name,
-        inside: if port.fixed { port.port - offset } else { port.port },
-        port: port.port,
+        inside: if port.fixed { port.port - offset } else { number },
+        port: number,
         protocol: port.protocol,
         interface: port.interface.clone(),
-        maker: maker(port, sockets),
+        maker: maker(port, number, &settings.sockets),
     }
 }
 

@@ -6,7 +6,8 @@
 use manifest_spec::Diagnostic;
 use manifest_spec::manifest::{Manifest, Network, Service, SinkTarget};
 
-use super::{HostFacts, Identity, Maker, Plan, Unenforced, Wall};
+use super::resolve::{Keeper, Settings};
+use super::{HostFacts, Identity, Maker, Plan, PlannedPort, Unenforced, Wall};
 
 /// Landlock ABI from which abstract Unix sockets of the host are out of reach (kernel 6.12).
 const SCOPED_SOCKETS: u32 = 6;
@@ -15,8 +16,16 @@ const SCOPED_SOCKETS: u32 = 6;
 /// routes and rules of the host's network, other namespaces, eBPF.
 const MIGHTY: [&str; 4] = ["CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_BPF"];
 
+/// Why what a balancer would do is not done.
+const BALANCER: &str = "this version has no balancer";
+
 /// Keys that this version can't honour and that would mislead if they were left aside.
-pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) -> Vec<Diagnostic> {
+pub(super) fn unsupported(
+    manifest: &Manifest,
+    service: &Service,
+    prefix: &str,
+    keeper: Keeper,
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut refuse = |key: String, what: &str, hint: String| {
         let message = format!("{what} in this version");
@@ -36,7 +45,7 @@ pub(super) fn unsupported(manifest: &Manifest, service: &Service, prefix: &str) 
             );
         }
     }
-    if service.count.is_some_and(|count| count > 1) {
+    if keeper == Keeper::Foreground && service.count.is_some_and(|count| count > 1) {
         let what = "only one instance runs in the foreground";
         refuse(format!("{prefix}count"), what, format!("add --set {prefix}count=1"));
     }
@@ -88,6 +97,7 @@ pub(super) fn unenforced(
     manifest: &Manifest,
     service: &Service,
     facts: &HostFacts,
+    settings: &Settings,
 ) -> Vec<Unenforced> {
     let mut found = Vec::new();
     let mut name = |strict: bool, what: &str, why: &str| {
@@ -96,7 +106,9 @@ pub(super) fn unenforced(
     if let Some((what, why)) = open_network(plan, facts) {
         name(true, what, &why);
     }
-    for port in plan.ports.iter().filter(|port| matches!(port.maker, Maker::Caller(_))) {
+    let foreign =
+        |port: &&PlannedPort| matches!(port.maker, Maker::Caller(_)) && !settings.own_sockets;
+    for port in plan.ports.iter().filter(foreign) {
         name(
             true,
             &format!("rules on connections of port {}", port.port),
@@ -149,7 +161,7 @@ pub(super) fn unenforced(
         name(false, "logs.keep", "this version lets log files grow");
     }
     if !manifest.policies.is_empty() {
-        name(false, "policies", "there is no balancer in the foreground");
+        name(false, "policies", BALANCER);
     }
     if facts.landlock == 0 {
         name(
@@ -162,15 +174,16 @@ pub(super) fn unenforced(
         name(false, "naming denied system calls", "this kernel has no seccomp notifications");
     }
     if service.route.is_some() {
-        name(false, "route", "there is no balancer in the foreground");
+        name(false, "route", BALANCER);
     }
-    if service.health.is_some() {
+    let foreground = settings.keeper == Keeper::Foreground;
+    if service.health.is_some() && foreground {
         name(false, "health", "this version does not check health in the foreground");
     }
     if service.policy.is_some() {
-        name(false, "policy", "there is no balancer in the foreground");
+        name(false, "policy", BALANCER);
     }
-    if !plan.needs.is_empty() {
+    if !plan.needs.is_empty() && foreground {
         let names: Vec<_> = plan.needs.iter().map(|need| need.name.as_str()).collect();
         let what = format!("needs {}", names.join(", "));
         name(

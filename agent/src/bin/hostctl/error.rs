@@ -11,6 +11,7 @@ use agent::network::boundary::BoundaryError;
 use agent::network::enforcement::EnforcementError;
 use agent::plan::Unenforced;
 use agent::plan::directories::DirectoryError;
+use agent::planning::PlanningError;
 use agent::run::RunError;
 use agent::sandbox::message::Failure;
 use agent::source::SourceError;
@@ -85,6 +86,17 @@ impl From<LeaseError> for Error {
 impl From<SourceError> for Error {
     fn from(error: SourceError) -> Self {
         Error::Source(error)
+    }
+}
+
+impl From<PlanningError> for Error {
+    fn from(error: PlanningError) -> Self {
+        match error {
+            PlanningError::Directories(error) => Error::Directories(error),
+            PlanningError::Source(error) => Error::Source(error),
+            PlanningError::Uid(error) => Error::Uid(error),
+            PlanningError::Plan(diagnostics) => Error::Plan(diagnostics),
+        }
     }
 }
 

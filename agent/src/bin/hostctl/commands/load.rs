@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::network::rules::OwnAddress;
-use agent::plan::{HostFacts, Plan, Settings, facts, resolve};
+use agent::plan::{Settings, facts};
+use agent::planning::{self, Planned, Source};
 use agent::source::{self, Loaded, Overrides};
-use agent::uids;
 use manifest_spec::manifest::Protocol;
-use manifest_spec::policy::HostPolicy;
 use manifest_spec::quantity::Span;
-use manifest_spec::{Diagnostics, Document};
 
 use crate::cli::{FlagArguments, HostArguments, ManifestArguments, PortOffset};
 use crate::error::Error;
@@ -36,15 +34,6 @@ pub struct InHand {
     pub address: Option<OwnAddress>,
     /// Sockets that hostctl's caller gave for it.
     pub sockets: Vec<(Protocol, u16)>,
-}
-
-/// A plan and what led to it.
-#[derive(Debug)]
-pub struct Planned {
-    pub loaded: Loaded,
-    pub plan: Plan,
-    pub facts: HostFacts,
-    pub policy: HostPolicy,
 }
 
 /// The manifest file the arguments name.
@@ -85,6 +74,12 @@ pub fn load(
     manifest: &ManifestArguments,
     drop_in: impl FnOnce(&str) -> PathBuf,
 ) -> Result<Loaded, Error> {
+    let overrides = overrides(manifest)?;
+    Ok(agent::source::load(&text.name, &text.text, drop_in, &overrides)?)
+}
+
+/// What the arguments and the environment put on top of a manifest.
+pub fn overrides(manifest: &ManifestArguments) -> Result<Overrides, Error> {
     let port_offset = match manifest.port_offset {
         None => 0,
         Some(PortOffset::By(offset)) => offset,
@@ -94,14 +89,13 @@ pub fn load(
             return Err(Error::Usage(message, hint));
         }
     };
-    let overrides = Overrides {
+    Ok(Overrides {
         profile: manifest.profile.clone(),
         variables: facts::variables(VARIABLES),
         unset: manifest.unset.clone(),
         set: manifest.set.clone(),
         port_offset,
-    };
-    Ok(source::load(&text.name, &text.text, drop_in, &overrides)?)
+    })
 }
 
 /// The plan for the arguments on this host. Writes nothing.
@@ -111,32 +105,21 @@ pub fn plan(
     host: &HostArguments,
     held: &InHand,
 ) -> Result<Planned, Error> {
-    let facts = HostFacts::probe()?;
-    let loaded = load(text, manifest, |app| facts.directories.drop_in(app))?;
-    let policy = source::policy(&facts.directories.policy())?;
-    let app = loaded.manifest.name.as_str();
-    let uid = match facts.is_root() {
-        true => uids::find(&facts.directories.state, policy.uids, app).map_err(Error::Uid)?,
-        false => None,
+    let source = Source {
+        name: text.name.clone(),
+        text: text.text.clone(),
+        folder: text.folder.clone(),
+        overrides: overrides(manifest)?,
     };
     let settings = Settings {
-        folder: text.folder.clone(),
         service: host.service.clone(),
-        uid,
         address: held.address,
         sockets: held.sockets.clone(),
         term: facts::variable("TERM").filter(|_| is_terminal()),
         grace: grace(&host.grace)?,
+        ..Settings::default()
     };
-    let plan = resolve(&loaded.manifest, &facts, &policy, &settings)
-        .map_err(|errors| Error::Plan(placed(errors, &loaded.document)))?;
-    Ok(Planned { loaded, plan, facts, policy })
-}
-
-/// Diagnostics of the resolver with the places of their keys.
-fn placed(errors: Diagnostics, document: &Document) -> Diagnostics {
-    let all = errors.into_iter().map(|error| document.place(error)).collect();
-    Diagnostics::new(all).unwrap_or_else(|| unreachable!("diagnostics are never empty"))
+    Ok(planning::plan(&source, settings)?)
 }
 
 fn grace(text: &str) -> Result<Duration, Error> {

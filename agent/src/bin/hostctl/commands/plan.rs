@@ -10,7 +10,9 @@ use agent::sandbox::{self, step::Step};
 use agent::source::Loaded;
 use serde_json::json;
 
-use super::load::{self, InHand, Planned};
+use agent::planning::Planned;
+
+use super::load::{self, InHand};
 use crate::cli::PlanArguments;
 use crate::error::Error;
 use crate::ui::Ui;

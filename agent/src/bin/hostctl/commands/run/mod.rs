@@ -9,6 +9,7 @@ use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
 use agent::network::boundary::BoundaryError;
 use agent::plan::{Identity, Plan, facts};
+use agent::planning::Planned;
 use agent::run::{Finished, RunError};
 use agent::sandbox::seccomp;
 use agent::supervise::Notice;
@@ -18,7 +19,7 @@ use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::Diagnostic;
 
-use super::load::{self, InHand, Planned, Text};
+use super::load::{self, InHand, Text};
 use super::{exit_code, now};
 use crate::cli::{PortOffset, RunArguments};
 use crate::error::{Error, cause};
