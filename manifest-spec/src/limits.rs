@@ -6,6 +6,10 @@
 /// Length of a manifest, a drop-in or a host policy.
 pub const FILE_BYTES: usize = 1 << 20;
 
+/// Body of a request to hostd: a manifest as JSON, in which a character may take six bytes, and what
+/// is put on top of it.
+pub const REQUEST_BYTES: usize = 8 << 20;
+
 /// Length of one string.
 pub const STRING_BYTES: usize = 64 << 10;
 

@@ -2,6 +2,7 @@
 //! files in the folders beside this one.
 
 mod accept;
+mod api;
 mod golden;
 mod layers;
 mod properties;
