@@ -21,25 +21,25 @@ use host_sys::Errno;
 use manifest_spec::{Diagnostic, Diagnostics};
 
 /// The command line is wrong in a way that clap can't see.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 /// EX_DATAERR.
-const DATA: u8 = 65;
+pub const DATA: u8 = 65;
 /// EX_NOINPUT.
-const NO_INPUT: u8 = 66;
+pub const NO_INPUT: u8 = 66;
 /// EX_UNAVAILABLE.
-const UNAVAILABLE: u8 = 69;
+pub const UNAVAILABLE: u8 = 69;
 /// EX_OSERR.
-const SYSTEM: u8 = 71;
+pub const SYSTEM: u8 = 71;
 /// EX_CANTCREAT.
-const CANT_CREATE: u8 = 73;
+pub const CANT_CREATE: u8 = 73;
 /// EX_TEMPFAIL.
-const HELD: u8 = 75;
+pub const HELD: u8 = 75;
 /// EX_NOPERM.
-const NOT_PERMITTED: u8 = 77;
+pub const NOT_PERMITTED: u8 = 77;
 /// The shell's: found, but can't be executed.
-const NOT_EXECUTABLE: u8 = 126;
+pub const NOT_EXECUTABLE: u8 = 126;
 /// The shell's: not found.
-const NOT_FOUND: u8 = 127;
+pub const NOT_FOUND: u8 = 127;
 
 /// Everything that ends a command early.
 #[derive(Debug)]

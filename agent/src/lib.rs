@@ -14,10 +14,12 @@
 //! | [`sandbox`] | steps, and doing them |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`keep`] | a process that runs one instance in the background |
+//! | [`daemon`] | hostd: what is deployed, and its API |
 //! | [`supervise`] | a started sandbox, to its end |
 //! | [`logs`] | output as records |
 //! | [`state`] | the file that outlives a reboot |
 //! | [`store`] | directories of ours |
+//! | [`clock`] | the time of day |
 //! | [`failure`] | failures as exit codes, sentences and hints |
 //!
 //! # Files on disk
@@ -42,6 +44,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
+pub mod daemon;
 pub mod data;
 pub mod failure;
 pub mod keep;

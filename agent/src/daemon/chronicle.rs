@@ -70,7 +70,7 @@ impl Chronicle {
         let event = Event {
             seq: self.next,
             at_ms: (self.clock)().as_millis() as u64,
-            app: about.app,
+            app: Some(about.app).filter(|app| !app.is_empty()),
             service: about.service,
             instance: about.instance,
             version: about.version,
@@ -86,9 +86,14 @@ impl Chronicle {
         self.events.push_back(event);
     }
 
+    /// The number that the next event gets.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// What is remembered from a number on, of one app or of all.
     pub fn since(&self, seq: u64, app: Option<&str>) -> Vec<Event> {
-        let wanted = |event: &&Event| event.seq >= seq && app.is_none_or(|app| event.app == app);
+        let wanted = |event: &&Event| event.seq >= seq && app.is_none_or(|app| event.app.as_deref() == Some(app));
         self.events.iter().filter(wanted).cloned().collect()
     }
 

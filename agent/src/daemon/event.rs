@@ -10,6 +10,7 @@ use manifest_spec::api::{
     ExecRequest, History, HostStatus, PlanRequest, RemoveRequest, RollbackRequest, ScaleRequest,
     ServiceRequest,
 };
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::peer::Peer;
@@ -33,6 +34,8 @@ pub enum Event {
     Verdict(Mark, Verdict),
     /// A watcher wants a program run inside an instance.
     Inside(Mark, InsideCheck),
+    /// A command that runs inside an instance is to be sent a signal.
+    SignalInside(Mark, u32, i32),
     /// A child has ended.
     Children,
     /// Somebody wants hostd to end; the instances go on.
@@ -125,8 +128,12 @@ pub struct Running {
     pub streams: Option<[OwnedFd; 3]>,
     /// What is said of it.
     pub news: mpsc::UnboundedReceiver<CommandNews>,
-    /// Takes what is to be done with it.
-    pub signals: mpsc::UnboundedSender<i32>,
+    /// The instance it runs in.
+    pub mark: Mark,
+    /// Its number there.
+    pub id: u32,
+    /// Takes signals for it.
+    pub sender: UnboundedSender<Event>,
 }
 
 /// What is said of a command that runs inside.

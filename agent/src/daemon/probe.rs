@@ -12,9 +12,11 @@ use hyper::body::Bytes;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::event::{Event, Mark};
 use super::services::{Health, Probe, ReadyBy, Watch};
 
 /// First pause between two tries at an instance that is starting; it grows to [`SLOWEST`].
@@ -44,19 +46,28 @@ pub struct InsideCheck {
     pub reply: oneshot::Sender<Result<u8, String>>,
 }
 
-/// Whom to ask.
+/// Whom to ask, and whom to tell.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// Its main port, if it has one of TCP.
     pub port: Option<SocketAddr>,
-    /// Runs programs inside.
-    pub inside: mpsc::UnboundedSender<InsideCheck>,
+    /// Which life of which instance.
+    pub mark: Mark,
+    /// Takes verdicts, and programs to run inside.
+    pub sender: UnboundedSender<Event>,
+}
+
+impl Subject {
+    /// `false` when nobody wants to know any more.
+    fn tell(&self, verdict: Verdict) -> bool {
+        self.sender.send(Event::Verdict(self.mark.clone(), verdict)).is_ok()
+    }
 }
 
 /// Watch an instance whose program has just been executed (`ready` if it was ready before, for one
-/// that an earlier hostd started), and send what is found out, until the receiver is gone.
-pub async fn watch(subject: Subject, watch: Watch, ready: bool, tell: mpsc::Sender<Verdict>) {
-    if !ready && !until_ready(&subject, &watch, &tell).await {
+/// that an earlier hostd started), and tell what is found out, until nobody listens.
+pub async fn watch(subject: Subject, watch: Watch, ready: bool) {
+    if !ready && !until_ready(&subject, &watch).await {
         return;
     }
     let Some(health) = &watch.health else { return };
@@ -67,7 +78,7 @@ pub async fn watch(subject: Subject, watch: Watch, ready: bool, tell: mpsc::Send
             Ok(()) => failures = 0,
             Err(said) => {
                 failures += 1;
-                if failures >= health.fall && tell.send(Verdict::Sick(said)).await.is_err() {
+                if failures >= health.fall && !subject.tell(Verdict::Sick(said)) {
                     return;
                 }
             }
@@ -76,7 +87,7 @@ pub async fn watch(subject: Subject, watch: Watch, ready: bool, tell: mpsc::Send
 }
 
 /// Wait for readiness and tell; `false` when nobody wants to know any more.
-async fn until_ready(subject: &Subject, watch: &Watch, tell: &mpsc::Sender<Verdict>) -> bool {
+async fn until_ready(subject: &Subject, watch: &Watch) -> bool {
     match (&watch.ready, &watch.health) {
         // The keeper hears it and tells.
         (ReadyBy::Notify, _) => return true,
@@ -93,7 +104,7 @@ async fn until_ready(subject: &Subject, watch: &Watch, tell: &mpsc::Sender<Verdi
         }
         (ReadyBy::Health, Some(health)) => until_healthy(subject, health).await,
     }
-    tell.send(Verdict::Ready).await.is_ok()
+    subject.tell(Verdict::Ready)
 }
 
 async fn until_healthy(subject: &Subject, health: &Health) {
@@ -175,7 +186,8 @@ async fn get(subject: &Subject, path: &str) -> Result<(), String> {
 async fn exec(subject: &Subject, command: &[String]) -> Result<(), String> {
     let (reply, answer) = oneshot::channel();
     let check = InsideCheck { command: command.to_vec(), reply };
-    subject.inside.send(check).map_err(|_| "the instance has ended".to_owned())?;
+    let event = Event::Inside(subject.mark.clone(), check);
+    subject.sender.send(event).map_err(|_| "the instance has ended".to_owned())?;
     match answer.await {
         Ok(Ok(0)) => Ok(()),
         Ok(Ok(code)) => Err(format!("exited with {code}")),

@@ -39,12 +39,40 @@ pub struct Service {
     pub watch: Watch,
     /// Its ports, the main one first.
     pub ports: Vec<ServicePort>,
+    /// Whether each instance has an address of its own, so that all can have the same ports.
+    pub own_address: bool,
     /// Percent of one core and bytes of memory and processes it may use, for showing.
     pub limits: ServiceLimits,
     /// Every value of its plan by what it is, for showing what another version changes.
     pub values: BTreeMap<String, String>,
     /// What does not hold on this host, a line each.
     pub unenforced: Vec<String>,
+    /// Those of them that weaken the sandbox.
+    pub strictly_unenforced: Vec<String>,
+    /// Why it can't have several instances, where that is so.
+    pub single: Option<String>,
+}
+
+impl Service {
+    /// Stands for a service of which nothing is known but its name.
+    pub(super) fn nothing(name: &str) -> Service {
+        Service {
+            name: name.to_owned(),
+            count: 0,
+            needs: Vec::new(),
+            takeover: Takeover::Replace,
+            takeover_reason: None,
+            fingerprint: String::new(),
+            watch: Watch { ready: ReadyBy::Up(0), within_ms: 60_000, health: None },
+            ports: Vec::new(),
+            own_address: false,
+            limits: ServiceLimits::default(),
+            values: BTreeMap::new(),
+            unenforced: Vec::new(),
+            strictly_unenforced: Vec::new(),
+            single: None,
+        }
+    }
 }
 
 /// What a service may use up, as far as that is shown beside what it uses.
@@ -167,15 +195,22 @@ pub fn work_out(
 
 /// Several instances of what only one can have.
 fn crowded(plan: &Plan, count: u32) -> Option<Diagnostic> {
+    let reason = single(plan).filter(|_| count > 1)?;
+    let message = format!("{count} instances are too many: {reason}");
+    let hint = "write count = 1, or grant a directory of the host's instead";
+    Some(Diagnostic::new(format!("{}count", plan.key_prefix), message).with_hint(hint))
+}
+
+/// Why there can't be several instances at all.
+fn single(plan: &Plan) -> Option<String> {
     let data = plan.grants.iter().find(|grant| grant.kind == GrantKind::Managed)?;
-    (count > 1).then(|| {
-        let message = format!(
-            "{count} instances can't share the managed directory {}, which has one writer",
-            data.path.display()
-        );
-        let hint = "write count = 1, or grant a directory of the host's instead";
-        Diagnostic::new(format!("{}count", plan.key_prefix), message).with_hint(hint)
-    })
+    Some(format!("the managed directory {} has one writer", data.path.display()))
+}
+
+/// What does not hold on this host; `strict` for what weakens the sandbox.
+fn lines(plan: &Plan, strict: bool) -> Vec<String> {
+    let meant = plan.unenforced.iter().filter(|one| one.strict || !strict);
+    meant.map(|one| format!("{}: {}", one.what, one.why)).collect()
 }
 
 /// Everything an instance depends on, as one number.
@@ -211,13 +246,16 @@ fn describe(manifest: &Manifest, plan: Plan, count: u32, fingerprint: String) ->
         fingerprint,
         watch: super::watch::of(&plan),
         ports: plan.ports.iter().map(port).collect(),
+        own_address: has_own_address(&plan),
         limits: ServiceLimits {
             memory: plan.limits.memory,
             cpu: plan.limits.cpu,
             processes: plan.limits.processes,
         },
         values: values(&anonymous(&plan)),
-        unenforced: plan.unenforced.iter().map(|one| format!("{}: {}", one.what, one.why)).collect(),
+        unenforced: lines(&plan, false),
+        strictly_unenforced: lines(&plan, true),
+        single: single(&plan),
         name: plan.service,
     }
 }
@@ -233,17 +271,19 @@ fn port(port: &crate::plan::PlannedPort) -> ServicePort {
 
 /// What two instances of a service can't have at the same time.
 fn in_the_way(plan: &Plan, count: u32) -> Option<String> {
-    if let Some(data) = plan.grants.iter().find(|grant| grant.kind == GrantKind::Managed) {
-        return Some(format!("the managed directory {} has one writer", data.path.display()));
+    if let Some(reason) = single(plan) {
+        return Some(reason);
     }
-    let own_address =
-        plan.network == Network::Host && matches!(plan.address, PlannedAddress::Own(_));
     // Several instances have each their own from the host's range.
-    if count > 1 || own_address || plan.network == Network::None {
+    if count > 1 || has_own_address(plan) || plan.network == Network::None {
         return None;
     }
     let fixed = plan.ports.iter().find(|port| port.maker == Maker::Program)?;
     Some(format!("port {} is bound by the program itself", fixed.port))
+}
+
+fn has_own_address(plan: &Plan) -> bool {
+    plan.network == Network::Host && matches!(plan.address, PlannedAddress::Own(_))
 }
 
 /// Every value by its label; several of one label by the keys behind them.

@@ -30,7 +30,7 @@ pub struct Cells {
 
 impl From<Cells> for Size {
     fn from(cells: Cells) -> Size {
-        Size { rows: cells.rows, columns: cells.columns }
+        Size::new(cells.rows, cells.columns)
     }
 }
 

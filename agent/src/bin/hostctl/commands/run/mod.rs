@@ -5,6 +5,7 @@ mod sockets;
 
 use std::process::ExitCode;
 
+use agent::clock::since_epoch;
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
 use agent::network::boundary::BoundaryError;
@@ -20,7 +21,7 @@ use host_sys::signal;
 use manifest_spec::Diagnostic;
 
 use super::load::{self, InHand, Text};
-use super::{exit_code, now};
+use super::exit_code;
 use crate::cli::{PortOffset, RunArguments};
 use crate::ui::Ui;
 use agent::failure::{Error, cause};
@@ -69,7 +70,7 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         }
     };
     let finished =
-        agent::run::run(&plan, held, &facts, &sockets, arguments.interactive, now, &mut notify)
+        agent::run::run(&plan, held, &facts, &sockets, arguments.interactive, since_epoch, &mut notify)
             .map_err(|error| {
                 let place = about(&error, &plan).map(|about| loaded.document.place(about));
                 Error::Run(error, place)
@@ -88,7 +89,7 @@ fn acquire(
 ) -> Result<(Planned, Held), Error> {
     let offset = planned.loaded.manifest.port_offset;
     let Planned { plan, facts, policy, .. } = &planned;
-    let (found, held) = agent::run::acquire(plan, facts, policy, offset, choice, now)
+    let (found, held) = agent::run::acquire(plan, facts, policy, offset, choice, since_epoch)
         .map_err(|error| Error::Run(error, None))?;
     if found == (Placement { offset, address: None }) {
         return Ok((planned, held));
