@@ -60,8 +60,15 @@ impl Folder {
     /// # Errors
     /// When it can't be made, or is not ours.
     pub fn open(directories: &Directories, name: &Name) -> Result<Folder, StoreError> {
-        let name = name.to_string();
-        let directory = store::open(&directories.run, &[INSTANCES, &name])?;
+        Folder::named(directories, &name.to_string())
+    }
+
+    /// The same by the instance's name as text.
+    ///
+    /// # Errors
+    /// When it can't be made, or is not ours.
+    pub fn named(directories: &Directories, name: &str) -> Result<Folder, StoreError> {
+        let directory = store::open(&directories.run, &[INSTANCES, name])?;
         Ok(Folder { directory, path: directories.run.join(INSTANCES).join(name) })
     }
 

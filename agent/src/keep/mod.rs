@@ -21,7 +21,9 @@
 //! | [`process`] | the keeper's life |
 
 pub mod assignment;
+mod companion;
 pub mod folder;
 pub mod notify;
+pub mod process;
 pub mod status;
 pub mod wire;
