@@ -12,7 +12,8 @@
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
-//! | [`supervise`] | a started sandbox, to its end |
+//! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
+//! | [`fleet`] | what to do next for all apps |
 //! | [`logs`] | output as records |
 //! | [`store`] | directories of ours |
 //!
@@ -38,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 pub mod data;
+pub mod fleet;
 pub mod lease;
 pub mod lock;
 pub mod logs;
