@@ -15,7 +15,8 @@
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`keep`] | a process that runs one instance in the background |
 //! | [`daemon`] | hostd: what is deployed, and its API |
-//! | [`supervise`] | a started sandbox, to its end |
+//! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
+//! | [`fleet`] | what to do next for all apps |
 //! | [`logs`] | output as records |
 //! | [`state`] | the file that outlives a reboot |
 //! | [`store`] | directories of ours |
@@ -49,6 +50,7 @@ pub mod daemon;
 pub mod data;
 pub mod failure;
 pub mod keep;
+pub mod fleet;
 pub mod lease;
 pub mod lock;
 pub mod logs;

@@ -6,10 +6,12 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`state`] | the state × event table |
+//! | [`state`] | the state × event table of a foreground run |
+//! | [`instance`] | an instance over all its starts: a second table, and its clock |
 //! | [`runner`] | events from the kernel, actions to it |
 //! | [`terminal`] | the caller's terminal and the sandbox's, joined |
 
+pub mod instance;
 mod runner;
 mod state;
 mod terminal;
