@@ -14,7 +14,6 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use agent::plan::facts::RootEntry;
-use agent::plan::resolve::GRACE;
 use agent::plan::{Directories, HostFacts, Plan, Settings, explain, resolve};
 use agent::sandbox;
 use agent::source::{self, Loaded, Overrides, SourceError};
