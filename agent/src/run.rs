@@ -133,8 +133,12 @@ pub fn run(
         Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
         None => standard,
     };
-    let options =
-        Options { grace: plan.grace, interactive, standard: StandardStreams::of(streams) };
+    let options = Options {
+        grace: plan.grace,
+        stop_signal: plan.stop_signal,
+        interactive,
+        standard: StandardStreams::of(streams),
+    };
     let around = Surroundings {
         standard: options.standard,
         streams,

@@ -10,6 +10,7 @@ mod environment;
 pub mod explain;
 pub mod facts;
 mod grants;
+pub mod lifecycle;
 mod permit;
 pub mod resolve;
 pub mod survey;
@@ -27,6 +28,7 @@ use crate::network::rules::OwnAddress;
 
 pub use directories::Directories;
 pub use facts::HostFacts;
+pub use lifecycle::{HealthCheck, PlannedProbe, Readiness, ReadyBy};
 pub use resolve::{Keeper, Settings, resolve};
 
 /// One instance of one service, resolved against a host.
@@ -80,6 +82,12 @@ pub struct Plan {
     pub limits: PlannedLimits,
     /// Files that output is recorded in.
     pub log_files: Vec<PathBuf>,
+    /// When it does its work.
+    pub ready: Readiness,
+    /// How to tell that it still does.
+    pub health: Option<HealthCheck>,
+    /// The signal that asks the program to end, by number.
+    pub stop_signal: i32,
     /// Time between the request to stop and the end by force.
     pub grace: Duration,
     /// Promises this host, mode or version does not keep; shown before the program starts.
@@ -226,6 +234,8 @@ pub struct PlannedLimits {
     pub cpu: Option<u32>,
     /// Processes and threads.
     pub processes: Option<u32>,
+    /// Share of devices beside others', 1 to 10000, where 100 is everybody's.
+    pub io: Option<u16>,
     /// Descriptors of one process; always limited.
     pub files: u32,
 }

@@ -16,6 +16,7 @@ use manifest_spec::{Diagnostic, Diagnostics};
 
 use super::environment::fill;
 use super::grants::Context;
+use super::lifecycle;
 use super::permit::{identify, limits, permit};
 use super::unenforced::{port_key, unenforced, unsupported};
 use super::{Grant, HostFacts, Identity, Maker, Need, Plan, PlannedAddress, PlannedPort, Wall};
@@ -27,9 +28,6 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 /// Where the program finds the resolved manifest.
 pub const RESOLVED_MANIFEST: &str = "/run/hostctl/manifest.json";
-
-/// Time between the request to stop and the end by force.
-pub const GRACE: Duration = Duration::from_secs(10);
 
 /// Landlock ABI with rules for TCP ports (kernel 6.7).
 pub const PORTS_BY_LANDLOCK: u32 = 4;
@@ -59,8 +57,8 @@ pub struct Settings {
     pub sockets: Vec<(Protocol, u16)>,
     /// `$TERM`, when the program gets a terminal.
     pub term: Option<String>,
-    /// Time between the request to stop and the end by force.
-    pub grace: Duration,
+    /// Time between the request to stop and the end by force, instead of the manifest's.
+    pub grace: Option<Duration>,
 }
 
 /// Who keeps an instance running.
@@ -86,7 +84,7 @@ impl Default for Settings {
             address: None,
             sockets: Vec::new(),
             term: None,
-            grace: GRACE,
+            grace: None,
         }
     }
 }
@@ -162,7 +160,10 @@ pub fn resolve(
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
         limits,
         log_files: log_files(manifest, &settings.folder),
-        grace: settings.grace,
+        ready: lifecycle::readiness(service),
+        health: None,
+        stop_signal: lifecycle::stop_signal(service),
+        grace: lifecycle::grace(service, settings.grace),
         unenforced: Vec::new(),
         key_prefix: prefix,
     };

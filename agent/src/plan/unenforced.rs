@@ -157,6 +157,9 @@ pub(super) fn unenforced(
     if plan.limits.cpu.is_some() {
         name(true, "limits.cpu", "this version sets no cgroup limits");
     }
+    if plan.limits.io.is_some() {
+        name(true, "limits.io", "this version sets no cgroup limits");
+    }
     if manifest.logs.keep_bytes.is_some() || manifest.logs.keep_for.is_some() {
         name(false, "logs.keep", "this version lets log files grow");
     }
@@ -179,6 +182,9 @@ pub(super) fn unenforced(
     let foreground = settings.keeper == Keeper::Foreground;
     if service.health.is_some() && foreground {
         name(false, "health", "this version does not check health in the foreground");
+    }
+    if service.ready.is_some() && foreground {
+        name(false, "ready", "nothing waits for a service in the foreground");
     }
     if service.policy.is_some() {
         name(false, "policy", BALANCER);

@@ -35,6 +35,8 @@ const HANDLED: [i32; 7] = [
 pub struct Options {
     /// Time between the request to stop and the end by force.
     pub grace: Duration,
+    /// What the program gets where hostctl itself was asked to end.
+    pub stop_signal: i32,
     /// Leave Ctrl-C to the program.
     pub interactive: bool,
     /// Which standard streams are terminals.
@@ -330,6 +332,7 @@ impl Watch<'_> {
         self.events.push_back(match (again, typed) {
             (true, _) => Event::StopInsisted,
             (false, true) => Event::StopAsked(0),
+            (false, false) if signal == number::TERM => Event::StopAsked(self.options.stop_signal),
             (false, false) => Event::StopAsked(signal),
         });
     }
