@@ -12,6 +12,7 @@
 //! | [`uids`] | which uid belongs to which app |
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
+//! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`supervise`] | a started sandbox, to its end |
 //! | [`logs`] | output as records |
@@ -38,6 +39,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
 pub mod data;
 pub mod lease;
 pub mod lock;

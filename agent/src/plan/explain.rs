@@ -66,6 +66,9 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
     if let Some(processes) = limits.processes {
         add("processes", processes.to_string(), "limits.processes");
     }
+    if let Some(weight) = limits.io {
+        add("io", format!("weight {weight}"), "limits.io");
+    }
     add("files", limits.files.to_string(), "limits.files");
     let row = |label: &str, value: String, key: &str| Row {
         label: label.into(),

@@ -10,6 +10,7 @@ mod environment;
 pub mod explain;
 pub mod facts;
 mod grants;
+pub mod limits;
 mod permit;
 pub mod resolve;
 pub mod survey;
@@ -23,6 +24,7 @@ use manifest_spec::manifest::{Base, Destination, Network, Protocol};
 use manifest_spec::policy::AddressRange;
 use serde::Serialize;
 
+use crate::cgroup::{Controller, Place};
 use crate::network::rules::OwnAddress;
 
 pub use directories::Directories;
@@ -70,6 +72,8 @@ pub struct Plan {
     pub addresses: AddressRange,
     /// What holds it to its ports and destinations.
     pub wall: Wall,
+    /// The cgroup it is born in, if it needs one of its own.
+    pub cgroup: Option<PlannedCgroup>,
     /// Services it may connect to.
     pub needs: Vec<Need>,
     /// Capabilities by kernel name.
@@ -217,6 +221,15 @@ pub enum GrantKind {
     Managed,
 }
 
+/// A cgroup of an instance's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedCgroup {
+    /// Where it is made.
+    pub place: Place,
+    /// Controllers that hold the instance to its limits; limits of others are not held there.
+    pub controllers: Vec<Controller>,
+}
+
 /// What a program may use up; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PlannedLimits {
@@ -226,6 +239,8 @@ pub struct PlannedLimits {
     pub cpu: Option<u32>,
     /// Processes and threads.
     pub processes: Option<u32>,
+    /// Share of devices beside others', 1 to 10000, where 100 is everybody's.
+    pub io: Option<u16>,
     /// Descriptors of one process; always limited.
     pub files: u32,
 }
@@ -239,6 +254,8 @@ pub struct Unenforced {
     pub why: String,
     /// Whether `--strict` refuses to run because of it.
     pub strict: bool,
+    /// Whether it is a limit, which is refused unless the caller does without.
+    pub demanded: bool,
 }
 
 impl Plan {
@@ -275,6 +292,17 @@ impl Plan {
     /// `app.service.instance`, the name a person sees in messages.
     pub fn instance_name(&self) -> String {
         format!("{}.{}.{}", self.app, self.service, self.instance)
+    }
+
+    /// Whether a limit is held by the instance's cgroup.
+    pub fn is_held(&self, controller: Controller) -> bool {
+        self.cgroup.as_ref().is_some_and(|cgroup| cgroup.controllers.contains(&controller))
+    }
+
+    /// Limits that can't be enforced here: nothing is started without them unless whoever asks says
+    /// so.
+    pub fn demands(&self) -> impl Iterator<Item = &Unenforced> {
+        self.unenforced.iter().filter(|one| one.demanded)
     }
 
     /// The first managed directory as the program sees it.

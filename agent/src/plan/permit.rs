@@ -144,6 +144,7 @@ pub(super) fn limits(
         memory: asked.memory.map(|bytes| bytes.0),
         cpu: asked.cpu.map(|cpu| cpu.0),
         processes: asked.processes,
+        io: None,
         files: u32::try_from(files).unwrap_or(u32::MAX),
     }
 }
