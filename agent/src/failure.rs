@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use crate::cgroup::CgroupError;
 use crate::lease::LeaseError;
 use crate::lock::LockError;
 use crate::network::boundary::BoundaryError;
@@ -52,6 +53,8 @@ pub enum Error {
     Plan(Diagnostics),
     /// Promises that --strict wants kept.
     Strict(Vec<Unenforced>),
+    /// Limits that can't be enforced here.
+    Unlimited(Vec<Unenforced>),
     /// Where hostctl keeps its files.
     Directories(DirectoryError),
     /// The app's uid.
@@ -132,7 +135,7 @@ impl Error {
             Error::Usage(..) => USAGE,
             Error::Source(SourceError::Read(..)) | Error::NothingFound(..) => NO_INPUT,
             Error::Source(_) | Error::Plan(_) => DATA,
-            Error::Strict(_) => NOT_PERMITTED,
+            Error::Strict(_) | Error::Unlimited(_) => NOT_PERMITTED,
             Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
             Error::Write(..) | Error::Exists(..) => CANT_CREATE,
             Error::Kernel(_) => SYSTEM,
@@ -149,6 +152,7 @@ impl Error {
             Error::Source(error) => source(error),
             Error::Plan(diagnostics) => Told::new(diagnostics.to_string()),
             Error::Strict(list) => strict(list),
+            Error::Unlimited(list) => unlimited(list),
             Error::Directories(error) => Told::new(error.to_string())
                 .hint("set HOSTCTL_STATE_DIR, HOSTCTL_RUN_DIR and HOSTCTL_CONFIG_DIR, or HOME"),
             Error::Uid(error) => Told::new(error.to_string()).hint(match error {
@@ -202,6 +206,14 @@ fn strict(list: &[Unenforced]) -> Told {
     let lines: Vec<_> = list.iter().map(|one| format!("  {}: {}", one.what, one.why)).collect();
     Told::new(format!("--strict: this can't be enforced here:\n{}", lines.join("\n")))
         .hint("leave out --strict to run all the same")
+}
+
+fn unlimited(list: &[Unenforced]) -> Told {
+    let lines: Vec<_> = list
+        .iter()
+        .map(|one| format!("{} can't be enforced here: {}", one.what, one.why))
+        .collect();
+    Told::new(lines.join("\n")).hint("add --allow-unenforced to run without it")
 }
 
 fn lease_code(error: &LeaseError) -> u8 {
@@ -330,6 +342,7 @@ fn stream(number: i32) -> &'static str {
 fn boundary(error: &BoundaryError) -> Told {
     let told = Told::new(error.to_string());
     match error {
+        BoundaryError::Cgroup(CgroupError::Scope(_)) => told,
         BoundaryError::Cgroup(_) => {
             told.hint("is the cgroup v2 mount writable here? `hostctl doctor` tells")
         }

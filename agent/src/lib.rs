@@ -12,6 +12,7 @@
 //! | [`uids`] | which uid belongs to which app |
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
+//! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`keep`] | a process that runs one instance in the background |
 //! | [`daemon`] | hostd: what is deployed, and its API |
@@ -45,6 +46,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
 pub mod clock;
 pub mod daemon;
 pub mod data;

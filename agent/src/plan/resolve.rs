@@ -17,6 +17,7 @@ use manifest_spec::{Diagnostic, Diagnostics};
 use super::environment::fill;
 use super::grants::Context;
 use super::lifecycle;
+use super::limits::cgroup;
 use super::permit::{identify, limits, permit};
 use super::unenforced::{port_key, unenforced, unsupported};
 use super::{Grant, HostFacts, Identity, Maker, Need, Plan, PlannedAddress, PlannedPort, Wall};
@@ -55,6 +56,9 @@ pub struct Settings {
     pub address: Option<OwnAddress>,
     /// Sockets that hostctl was given by its own caller, to hand over.
     pub sockets: Vec<(Protocol, u16)>,
+    /// The cgroup below which the instance's is made, if that is not for hostctl to choose
+    /// ([`HostFacts::below`]).
+    pub cgroup_parent: Option<PathBuf>,
     /// `$TERM`, when the program gets a terminal.
     pub term: Option<String>,
     /// Time between the request to stop and the end by force, instead of the manifest's.
@@ -83,6 +87,7 @@ impl Default for Settings {
             uid: None,
             address: None,
             sockets: Vec::new(),
+            cgroup_parent: None,
             term: None,
             grace: None,
         }
@@ -127,6 +132,7 @@ pub fn resolve(
     });
     let limits = limits(service, &prefix, facts, policy, &mut errors);
     let network = network(service);
+    let wall = wall(network, service, identity, facts);
     let mut plan = Plan {
         app: manifest.name.to_string(),
         service: service.name.to_string(),
@@ -154,7 +160,8 @@ pub fn resolve(
             _ => PlannedAddress::Host,
         },
         addresses: policy.addresses,
-        wall: wall(network, service, identity, facts),
+        cgroup: cgroup(&limits, wall, facts),
+        wall,
         needs: needs(manifest, service, network),
         capabilities: service.access.capabilities.clone().unwrap_or_default(),
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
@@ -286,7 +293,7 @@ fn wall(network: Network, service: &Service, identity: Identity, facts: &HostFac
     let handed_over = service.ports.iter().any(|port| port.activate);
     match network {
         Network::None if !handed_over => Wall::Empty,
-        _ if facts.cgroup_programs && facts.cgroup.is_some() && !identity.is_rootless() => {
+        _ if facts.cgroup_programs && facts.cgroups.plain.is_some() && !identity.is_rootless() => {
             Wall::Cgroup
         }
         _ if facts.landlock >= PORTS_BY_LANDLOCK => Wall::Landlock,

@@ -39,6 +39,7 @@ use manifest_spec::manifest::{Base, Destination, Network, Protocol};
 use crate::network::meaning::{Answers, DNS};
 use crate::network::{hosts, names};
 use crate::plan::facts::{HostFacts, RootEntry};
+use crate::plan::limits::counts_by_user;
 use crate::plan::resolve::{PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
 use crate::plan::{Grant, GrantKind, Maker, Plan, PlannedAddress, PlannedPort, Wall};
 use step::{Allowed, Bind, Landlock, Listen, Program, Step};
@@ -57,7 +58,7 @@ pub fn build(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     if plan.identity.is_rootless() {
         steps.push(Step::MapUser { inside: (uid, gid), outside: (facts.uid, facts.gid) });
     }
-    if plan.wall == Wall::Cgroup {
+    if plan.cgroup.is_some() {
         steps.push(Step::OwnCgroups);
     }
     let sockets = sockets(plan);
@@ -93,7 +94,7 @@ fn namespaces(plan: &Plan) -> Namespaces {
         ipc: true,
         uts: true,
         // The kernel would take hostctl's cgroup for the root of a namespace made at birth.
-        cgroup: plan.wall != Wall::Cgroup,
+        cgroup: plan.cgroup.is_none(),
         // Sockets that are handed over are the host's: they are made before its network is left.
         net: plan.network == Network::None && sockets(plan).is_empty(),
     }
@@ -246,7 +247,7 @@ fn privileges(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
         Step::Limit { limit: Limit::Core, value: 0 },
         Step::Limit { limit: Limit::Files, value: u64::from(plan.limits.files) },
     ];
-    if let Some(processes) = plan.limits.processes {
+    if let Some(processes) = plan.limits.processes.filter(|_| counts_by_user(plan)) {
         // The sandbox's own process 1 runs under the same uid.
         let value = u64::from(processes) + 1;
         steps.push(Step::Limit { limit: Limit::Processes, value });

@@ -14,6 +14,7 @@ use host_sys::{Errno, Result};
 
 use super::state::{Action, Event, State};
 use super::terminal::{Side, Terminal};
+use crate::cgroup::OutOfMemory;
 use crate::logs::Capture;
 use crate::network::boundary::Boundary;
 use crate::sandbox::message::{Failure, Order, Report};
@@ -67,6 +68,8 @@ pub struct Outcome {
     pub stopped: bool,
     /// It was ended by force.
     pub killed: bool,
+    /// The kernel ended something of it for want of memory.
+    pub out_of_memory: Option<OutOfMemory>,
 }
 
 /// Log files that missed records, and how many.
@@ -389,14 +392,15 @@ impl Watch<'_> {
 
     fn outcome(self) -> std::result::Result<Outcome, WatchError> {
         let (stopped, killed, denied) = (self.stopped, self.killed, self.denied);
-        match (self.failure, self.exit) {
-            (Some(failure), _) => Err(WatchError::Step(failure)),
-            (None, Some(exit)) => Ok(Outcome { exit, denied, stopped, killed }),
-            (None, None) if killed => {
-                Ok(Outcome { exit: Exit::Signal(number::KILL, false), denied, stopped, killed })
-            }
-            (None, None) if stopped => Err(WatchError::Stopped),
-            (None, None) => Err(WatchError::Lost),
-        }
+        let out_of_memory = self.boundary.out_of_memory();
+        let exit = match (self.failure, self.exit) {
+            (Some(failure), _) => return Err(WatchError::Step(failure)),
+            (None, Some(exit)) => exit,
+            // Process 1 can't tell: the kernel ended it with the rest.
+            (None, None) if killed || out_of_memory.is_some() => Exit::Signal(number::KILL, false),
+            (None, None) if stopped => return Err(WatchError::Stopped),
+            (None, None) => return Err(WatchError::Lost),
+        };
+        Ok(Outcome { exit, denied, stopped, killed, out_of_memory })
     }
 }

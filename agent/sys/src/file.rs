@@ -223,6 +223,11 @@ pub fn open_for_reading(path: &Path) -> Result<OwnedFd> {
     nix::fcntl::open(path, flags, Mode::empty())
 }
 
+/// Whether the caller may write to what is at `path`; not on a file system that is read-only.
+pub fn is_writable(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
 /// Open the null device, for reading and writing.
 ///
 /// # Errors

@@ -507,3 +507,9 @@ pub fn kernel_release() -> String {
         .map(|names| names.release().to_string_lossy().into_owned())
         .unwrap_or_default()
 }
+
+/// Bytes of a page of memory, in which the kernel counts (sysconf(3)).
+pub fn page_size() -> u64 {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
+}

@@ -6,6 +6,7 @@ mod sockets;
 use std::process::ExitCode;
 
 use agent::clock::since_epoch;
+use agent::cgroup::{CgroupError, OutOfMemory};
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
 use agent::network::boundary::BoundaryError;
@@ -19,6 +20,7 @@ use host_sys::Errno;
 use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::Diagnostic;
+use manifest_spec::quantity::Bytes;
 
 use super::load::{self, InHand, Text};
 use super::exit_code;
@@ -49,6 +51,10 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let broken: Vec<_> = planned.plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
     if arguments.host.strict && !broken.is_empty() {
         return Err(Error::Strict(broken));
+    }
+    let unlimited: Vec<_> = planned.plan.demands().cloned().collect();
+    if !arguments.allow_unenforced && !unlimited.is_empty() {
+        return Err(Error::Unlimited(unlimited));
     }
     if let Some(path) = &arguments.save {
         flags::save(path, &text.text)?;
@@ -155,9 +161,23 @@ fn about(error: &RunError, plan: &Plan) -> Option<Diagnostic> {
                 let hint = format!("its interfaces are {}", all.join(", "));
                 Some(Diagnostic::new(key.clone(), error.to_string()).with_hint(hint))
             }
+            BoundaryError::Cgroup(error) => {
+                let key = format!("{}{}", plan.key_prefix, limit(error)?);
+                let hint = format!("leave it out with --unset {key}");
+                Some(Diagnostic::new(key, error.to_string()).with_hint(hint))
+            }
             _ => None,
         },
         RunError::Data(data) => Some(Diagnostic::new(data.key.clone(), data.error.to_string())),
+        _ => None,
+    }
+}
+
+/// The limit that the kernel did not take in.
+fn limit(error: &CgroupError) -> Option<&'static str> {
+    match error {
+        CgroupError::Limit(key, ..) | CgroupError::NoFile(key, _) => Some(key),
+        CgroupError::Enable(_, controllers, _) => controllers.first().map(|one| one.key()),
         _ => None,
     }
 }
@@ -171,12 +191,35 @@ fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
         && number == signal::number::SYS
     {
         ui.say(&denied(call, plan));
+    } else if let (Exit::Signal(signal::number::KILL, _), Some(which), false) =
+        (outcome.exit, outcome.out_of_memory, outcome.killed)
+    {
+        let (said, hint) = out_of_memory(which, plan);
+        ui.say(&said);
+        ui.hint(&hint);
     } else if let Exit::Signal(number, core) = outcome.exit
         && !outcome.stopped
         && !outcome.killed
     {
         let core = if core { ", core dumped" } else { "" };
         ui.say(&format!("{} ended by {}{core}", plan.app, signal::name(number)));
+    }
+}
+
+/// Whose memory ran out, and what to do about it.
+fn out_of_memory(which: OutOfMemory, plan: &Plan) -> (String, String) {
+    let (app, key) = (&plan.app, format!("{}limits.memory", plan.key_prefix));
+    match (which, plan.limits.memory) {
+        (OutOfMemory::Limit, Some(bytes)) => {
+            let (bytes, twice) = (Bytes(bytes), Bytes(bytes.saturating_mul(2)));
+            let said =
+                format!("{app} was ended by the kernel: it used more than limits.memory = {bytes}");
+            (said, format!("give it more, as in --set {key}={twice}"))
+        }
+        _ => {
+            let said = format!("{app} was ended by the kernel: the host had no memory left");
+            (said, format!("limit what takes it, as with --set {key}=512M"))
+        }
     }
 }
 
