@@ -273,7 +273,6 @@ impl World {
             source: version.source.clone(),
             ports,
             sockets: sockets.filter(|socket| wanted.contains(socket)).collect(),
-            cgroup: self.cgroup.clone(),
             deployer: version.deployer.clone(),
             allow_unenforced: version.allow_unenforced,
         })

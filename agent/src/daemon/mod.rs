@@ -20,7 +20,7 @@
 //! | [`inside`], [`session`] | commands inside instances |
 //! | [`shown`], [`chronicle`] | how things stand, what happened |
 //! | [`server`], [`routes`], [`refusal`], [`peer`] | the API |
-//! | [`place`] | hostd's own place: its lock, its socket, its cgroup |
+//! | [`place`] | hostd's own place: its lock, its socket, who started it |
 
 mod chronicle;
 mod deploy;
@@ -67,7 +67,7 @@ use world::{Beginnings, World};
 /// Why hostd does not run.
 #[derive(Debug)]
 pub enum DaemonError {
-    /// Its lock, its socket or its cgroup.
+    /// Its lock or its socket.
     Place(PlaceError),
     /// What is deployed can't be read.
     State(StateError),
@@ -115,14 +115,14 @@ async fn live(
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let beginnings = Beginnings {
         directories,
-        cgroup: place.instances(),
         sender: sender.clone(),
         clock: since_epoch,
     };
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
     tokio::task::spawn_local(signals(sender.clone())?);
     world.recover().map_err(DaemonError::Store)?;
-    tokio::task::spawn_local(server::serve(place.listen().map_err(DaemonError::Place)?, sender));
+    let listener = place.listen().map_err(DaemonError::Place)?;
+    tokio::task::spawn_local(server::serve(listener, sender));
     let systemd = Systemd::new();
     systemd.say("READY=1");
     say(&world.greeting(&place));

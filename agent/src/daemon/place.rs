@@ -1,8 +1,7 @@
-//! hostd's own place on the host: the lock that makes it the only one, its socket, its cgroup, and
-//! the one who started it.
+//! hostd's own place on the host: the lock that makes it the only one, its socket, and the one who
+//! started it.
 //!
-//! Invariant: the lock is taken before anything is read or written. Below a cgroup that is not
-//! handed over to hostd nothing is changed.
+//! Invariant: the lock is taken before anything is read or written.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -15,8 +14,6 @@ use std::time::Duration;
 use host_sys::lock::{Share, try_lock};
 use tokio::net::UnixListener;
 
-use crate::cgroup::controllers;
-use crate::network::scope;
 use crate::plan::Directories;
 use crate::plan::facts::variable;
 use crate::store::{self, StoreError};
@@ -57,7 +54,6 @@ impl std::error::Error for PlaceError {}
 #[derive(Debug)]
 pub struct Place {
     directories: Directories,
-    instances: Option<PathBuf>,
     _lock: OwnedFd,
 }
 
@@ -74,13 +70,7 @@ impl Place {
         // Whoever may ask something reaches the socket, and sees nothing else on the way.
         fs::set_permissions(&directories.run, fs::Permissions::from_mode(0o711))
             .map_err(|error| PlaceError::Io(directories.run.clone(), error))?;
-        let instances = settle(&directories.state);
-        Ok(Place { directories: directories.clone(), instances, _lock: lock })
-    }
-
-    /// The folder below which instances get their cgroups.
-    pub fn instances(&self) -> Option<PathBuf> {
-        self.instances.clone()
+        Ok(Place { directories: directories.clone(), _lock: lock })
     }
 
     /// Where hostd keeps its files.
@@ -138,16 +128,6 @@ fn known(directories: &Directories) -> Result<(), PlaceError> {
         return Err(PlaceError::Gone(directories.state_file()));
     }
     File::create(&mark).map(drop).map_err(|error| PlaceError::Io(mark, error))
-}
-
-/// hostd's cgroup becomes `daemon` and `apps` where the host has handed it over; elsewhere
-/// instances' folders lie beside hostd, without limits.
-fn settle(state: &Path) -> Option<PathBuf> {
-    let own = crate::cgroup::own()?;
-    if scope::delegated(&own) {
-        return controllers::delegate(&own).ok();
-    }
-    controllers::aside(&own, state).ok()
 }
 
 /// systemd, if it started hostd (sd_notify(3), sd_watchdog_enabled(3)).

@@ -2,6 +2,7 @@
 //!
 //! Invariant: changes nothing. What can't be measured is left out, never shown as zero.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use manifest_spec::api::{
@@ -17,10 +18,9 @@ use super::record::VersionRecord;
 use super::refusal;
 use super::services::{Service, ServicePort};
 use super::world::{App, World};
-use crate::cgroup::usage;
+use crate::cgroup::{Cgroups, folder, scope, usage};
 use crate::keep::assignment::Name;
 use crate::lease::holder;
-use crate::plan::facts;
 use crate::supervise::instance::State;
 
 impl World {
@@ -42,8 +42,12 @@ impl World {
                 run: shown(&self.directories.run),
                 config: shown(&self.directories.config),
             },
-            controllers: facts::controllers_of(self.cgroup.as_deref()),
-            cgroup: self.cgroup.as_deref().map(shown),
+            controllers: Cgroups::look(true, scope::is_booted())
+                .controllers
+                .iter()
+                .map(|one| one.name().to_owned())
+                .collect(),
+            cgroup: folder::own().map(|(own, _)| shown(&own)),
         }
     }
 
@@ -254,7 +258,8 @@ fn state(state: State) -> InstanceState {
 /// What an instance uses up now.
 fn measured(live: &Live, service: Option<&Service>) -> Option<Usage> {
     let folder = live.status.as_ref()?.cgroup.as_ref()?;
-    let usage = usage::Usage::read(Path::new(folder))?;
+    let folder = std::fs::File::open(folder).ok()?;
+    let usage = usage::Usage::read(folder.as_fd());
     let limits = service.map(|service| service.limits).unwrap_or_default();
     Some(Usage {
         memory_bytes: usage.memory,
@@ -265,7 +270,12 @@ fn measured(live: &Live, service: Option<&Service>) -> Option<Usage> {
         processes_limit: limits.processes,
         io_read_bytes: usage.io_read,
         io_written_bytes: usage.io_written,
-        pressure: usage.pressure.map(|one| Pressure { cpu: one.cpu, memory: one.memory, io: one.io }),
+        pressure: pressure(usage.pressure),
         exact: usage.exact,
     })
+}
+
+/// The whole of it, where the kernel tells it.
+fn pressure(read: usage::Pressure) -> Option<Pressure> {
+    Some(Pressure { cpu: read.cpu?, memory: read.memory?, io: read.io? })
 }

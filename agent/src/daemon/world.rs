@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use manifest_spec::api::{ErrorBody, EventKind};
@@ -62,8 +61,6 @@ pub struct World {
     pub(super) chronicle: Chronicle,
     pub(super) audit: Log,
     pub(super) directories: Directories,
-    /// The folder of instances' cgroups, where there are cgroups.
-    pub(super) cgroup: Option<PathBuf>,
     pub(super) sender: UnboundedSender<Event>,
     pub(super) started: Instant,
     pub(super) started_ms: u64,
@@ -83,8 +80,6 @@ pub struct World {
 pub struct Beginnings {
     /// Where files are.
     pub directories: Directories,
-    /// The folder of instances' cgroups.
-    pub cgroup: Option<PathBuf>,
     /// Where events are sent.
     pub sender: UnboundedSender<Event>,
     /// The time since 1970.
@@ -97,7 +92,7 @@ impl World {
     /// # Errors
     /// When the state can't be read: hostd must not go on then.
     pub fn open(beginnings: Beginnings) -> Result<World, StateError> {
-        let Beginnings { directories, cgroup, sender, clock } = beginnings;
+        let Beginnings { directories, sender, clock } = beginnings;
         let store = Store::open(&directories)?;
         let apps = store.load()?.into_iter().map(|(record, versions)| {
             let versions = versions.into_iter().map(|version| (version.number, version)).collect();
@@ -111,7 +106,6 @@ impl World {
             chronicle: Chronicle::new(clock),
             audit: Log::new(&directories),
             directories,
-            cgroup,
             sender,
             started: Instant::now(),
             started_ms: clock().as_millis() as u64,

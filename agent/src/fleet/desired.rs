@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{ActualInstance, InstanceId};
 
 /// Everything that was asked of the host, by the apps' names.
@@ -62,7 +64,8 @@ pub struct Service {
 }
 
 /// How an instance takes over from an older one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Takeover {
     /// The new one serves before the old one is asked to end.
     Beside,

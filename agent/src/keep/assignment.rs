@@ -3,32 +3,15 @@
 //! Invariant: with the host it runs on, an assignment says everything; a keeper reads no other
 //! source. hostd writes it before it starts the keeper, and nobody changes it.
 
-use std::fmt;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::planning::Source;
 
+pub use crate::fleet::InstanceId as Name;
+
 /// Version of the format; a keeper of another version refuses it.
 pub const VERSION: u32 = 1;
-
-/// One instance of a service of an app: `shop.web.1`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Name {
-    /// App, offset included.
-    pub app: String,
-    /// Service.
-    pub service: String,
-    /// Number within the service, from 1.
-    pub number: u32,
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.app, self.service, self.number)
-    }
-}
 
 /// Whose word the manifest is: paths are granted with no more than this user's rights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +61,6 @@ pub struct Assignment {
     pub ports: Vec<AssignedPort>,
     /// Sockets that other instances of the service made.
     pub sockets: Vec<HandedSocket>,
-    /// The cgroup folder below which the instance gets its own; `None` where there is none.
-    pub cgroup: Option<PathBuf>,
     /// Who deployed it; `None` for the user that hostd runs as.
     pub deployer: Option<Deployer>,
     /// Limits that this host can't keep are let be.

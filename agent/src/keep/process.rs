@@ -114,7 +114,6 @@ fn settings(assignment: &Assignment, notify: &Path, address: Option<OwnAddress>)
         own_sockets: true,
         address,
         notify: Some(notify.to_owned()),
-        cgroup_parent: assignment.cgroup.clone(),
         deployer: assignment.deployer.clone(),
         allow_unenforced: assignment.allow_unenforced,
         ..Settings::default()
