@@ -7,6 +7,8 @@
 use std::path::PathBuf;
 
 use crate::cgroup::CgroupError;
+use crate::daemon::DaemonError;
+use crate::daemon::place::PlaceError;
 use crate::lease::LeaseError;
 use crate::lock::LockError;
 use crate::network::boundary::BoundaryError;
@@ -17,6 +19,7 @@ use crate::planning::PlanningError;
 use crate::run::RunError;
 use crate::sandbox::message::Failure;
 use crate::source::SourceError;
+use crate::state::StateError;
 use crate::uids::UidError;
 use host_sys::Errno;
 use manifest_spec::{Diagnostic, Diagnostics};
@@ -65,6 +68,8 @@ pub enum Error {
     Lock(LockError),
     /// Running: the failure, and the place in the manifest that named the object.
     Run(RunError, Option<Diagnostic>),
+    /// hostd can't begin.
+    Daemon(DaemonError),
     /// A file that can't be written.
     Write(PathBuf, std::io::Error),
     /// A file that is there already and is not overwritten.
@@ -142,6 +147,7 @@ impl Error {
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
+            Error::Daemon(error) => daemon_code(error),
         }
     }
 
@@ -162,6 +168,7 @@ impl Error {
             Error::Lease(error) => lease(error),
             Error::Lock(error) => lock(error),
             Error::Run(error, place) => run(error, place.as_ref()),
+            Error::Daemon(error) => daemon(error),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
             }
@@ -241,6 +248,36 @@ fn lease(error: &LeaseError) -> Told {
             told.hint("see HOSTCTL_RUN_DIR for keeping leases elsewhere")
         }
         LeaseError::Proc => told.hint("mount /proc"),
+    }
+}
+
+fn daemon_code(error: &DaemonError) -> u8 {
+    match error {
+        DaemonError::Place(PlaceError::Taken(..)) => HELD,
+        DaemonError::Io(_) => SYSTEM,
+        _ => UNAVAILABLE,
+    }
+}
+
+fn daemon(error: &DaemonError) -> Told {
+    let told = Told::new(error.to_string());
+    match error {
+        DaemonError::Place(PlaceError::Taken(..)) => told.hint(
+            "a second hostd needs directories of its own: HOSTCTL_STATE_DIR, HOSTCTL_RUN_DIR and HOSTCTL_CONFIG_DIR",
+        ),
+        DaemonError::Place(PlaceError::Gone(path)) => told.hint(format!(
+            "put {} back from a backup; or, to begin with nothing deployed, remove {}",
+            path.display(),
+            path.with_file_name("hostd.mark").display()
+        )),
+        DaemonError::State(StateError::Broken(path, _)) => told.hint(format!(
+            "the apps go on meanwhile; put {} back from a backup, or move it aside and deploy anew",
+            path.display()
+        )),
+        DaemonError::Place(_) | DaemonError::State(_) | DaemonError::Store(_) => {
+            told.hint("see HOSTCTL_STATE_DIR and HOSTCTL_RUN_DIR for keeping files elsewhere")
+        }
+        DaemonError::Io(_) => told,
     }
 }
 

@@ -72,10 +72,7 @@ impl From<SourceError> for PlanningError {
 /// # Errors
 /// The first stage that fails, with everything that is wrong in it.
 pub fn plan(source: &Source, settings: Settings) -> Result<Planned, PlanningError> {
-    let facts = match &settings.cgroup_parent {
-        Some(parent) => HostFacts::probe()?.below(parent),
-        None => HostFacts::probe()?,
-    };
+    let facts = HostFacts::probe()?;
     let loaded = load(source, &facts)?;
     let policy = source::policy(&facts.directories.policy())?;
     let plan = resolve_for(source, &loaded, &facts, &policy, settings)?;

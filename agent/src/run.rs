@@ -121,7 +121,7 @@ pub fn run(
 
     let data = data::prepare(plan, &facts.directories).map_err(RunError::Data)?;
     let mut steps = sandbox::build(plan, facts);
-    let _pinned = sandbox::pin(&mut steps, &plan.denied)
+    let _pinned = sandbox::pin(&mut steps, &plan.denied, plan.deployer.as_ref())
         .map_err(|failure| explain(WatchError::Step(failure), &steps))?;
     let mut waiting = || notify(Notice::LookingUp);
     let mut boundary = Boundary::raise(plan, facts, &mut waiting).map_err(RunError::Boundary)?;

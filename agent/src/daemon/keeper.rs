@@ -43,7 +43,7 @@ async fn next(socket: &AsyncFd<OwnedFd>) -> io::Result<Option<(News, Vec<OwnedFd
 pub async fn find(path: std::path::PathBuf, mark: Mark, sender: UnboundedSender<Event>) {
     let (pause, times) = LOOK;
     for _ in 0..times {
-        if let Ok(connection) = host_sys::socket::connect(&path) {
+        if let Ok(connection) = host_sys::socket::connect_to(&path) {
             let _ = sender.send(Event::Found(mark, connection));
             return;
         }

@@ -17,6 +17,7 @@ use super::keeper;
 use super::launch::{self, LaunchError};
 use super::services::Service;
 use super::world::World;
+use crate::fleet::StopReason;
 use crate::keep::assignment::{self, AssignedPort, Assignment, HandedSocket, Name};
 use crate::keep::folder::Folder;
 use crate::keep::status::Status;
@@ -135,18 +136,28 @@ pub(super) fn timing(service: &Service) -> Timing {
 }
 
 impl World {
-    /// Start an instance of a version.
-    pub(super) fn begin(&mut self, name: Name, version: u32) {
+    /// Start an instance of a version; `false` if nobody knows that version.
+    pub(super) fn begin(&mut self, name: &Name, version: u32) -> bool {
         let now = self.now();
-        let Some(app) = self.apps.get(&name.app) else { return };
-        let Some(service) = app.service(version, &name.service) else { return };
+        let Some(app) = self.apps.get(&name.app) else { return false };
+        let Some(service) = app.service(version, &name.service) else { return false };
         let said = app.record.services.get(&name.service);
         let generation = said.map_or(0, |said| said.generation);
         let live = Live::new(name.clone(), version, generation, service, now);
         if let Some(mut old) = self.live.insert(name.clone(), live) {
             old.detach();
         }
-        self.happen(&name, Happening::Launch);
+        self.happen(name, Happening::Launch);
+        true
+    }
+
+    /// Have an instance end for good.
+    pub(super) fn end(&mut self, name: &Name, why: StopReason) -> bool {
+        let Some(live) = self.live.get(name) else { return false };
+        let about = About::instance(name, live.version);
+        self.chronicle.add(about, EventKind::Stopping, format!("stopping: {why}"));
+        self.happen(name, Happening::Stop);
+        true
     }
 
     /// Tell an instance what happened, and do what follows at once.

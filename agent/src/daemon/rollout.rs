@@ -60,8 +60,8 @@ impl World {
     }
 
     /// A running instance belongs to another version from now on, which wants the same of it.
-    pub(super) fn adopt_into(&mut self, name: &Name, version: u32) {
-        let Some(live) = self.live.get_mut(name) else { return };
+    pub(super) fn adopt_into(&mut self, name: &Name, version: u32) -> bool {
+        let Some(live) = self.live.get_mut(name) else { return false };
         live.version = version;
         if let Some(folder) = &live.folder
             && let Ok(Some(mut assignment)) = folder.assignment()
@@ -72,11 +72,12 @@ impl World {
         }
         let about = About::instance(name, version);
         self.chronicle.add(about, EventKind::Adopted, format!("unchanged in version {version}"));
+        true
     }
 
     /// Nobody wants to know of a stopped instance any more.
-    pub(super) fn forget(&mut self, name: &Name) {
-        let Some(mut live) = self.live.remove(name) else { return };
+    pub(super) fn forget(&mut self, name: &Name) -> bool {
+        let Some(mut live) = self.live.remove(name) else { return false };
         live.detach();
         self.unwritten.remove(name);
         if let Some(folder) = live.folder.take() {
@@ -87,11 +88,12 @@ impl World {
         if !self.live.keys().any(of_service) {
             self.shared.remove(&(name.app.clone(), name.service.clone()));
         }
+        true
     }
 
     /// The target serves entirely.
-    pub(super) fn promote(&mut self, name: &str) {
-        let Some(app) = self.apps.get(name) else { return };
+    pub(super) fn promote(&mut self, name: &str) -> bool {
+        let Some(app) = self.apps.get(name) else { return false };
         let mut record = app.record.clone();
         let target = record.target;
         let mut versions = app.versions.clone();
@@ -104,17 +106,19 @@ impl World {
         }
         record.promoted = Some(target);
         record.failure = None;
-        if self.keep(App { record, versions }) {
+        let kept = self.keep(App { record, versions });
+        if kept {
             let about = About::app(name, target);
             self.chronicle.add(about, EventKind::Promoted, format!("version {target} serves"));
         }
+        kept
     }
 
     /// The target fails: back to the version that served.
-    pub(super) fn give_up(&mut self, name: &str, reason: &str) {
+    pub(super) fn give_up(&mut self, name: &str, reason: &str) -> bool {
         let at_ms = self.now_ms();
-        let Some(app) = self.apps.get(name) else { return };
-        let Some(promoted) = app.record.promoted else { return };
+        let Some(app) = self.apps.get(name) else { return false };
+        let Some(promoted) = app.record.promoted else { return false };
         let mut app = app.clone();
         let failed = app.record.target;
         app.record.target = promoted;
@@ -125,15 +129,17 @@ impl World {
             version.state = VersionState::RolledBack;
             version.reason = Some(reason.to_owned());
         }
-        if self.keep(app) {
+        let kept = self.keep(app);
+        if kept {
             let text = format!("version {failed} rolled back: {reason}");
             self.chronicle.add(About::app(name, failed), EventKind::RolledBack, text);
         }
+        kept
     }
 
     /// Nothing of a removed app is left.
-    pub(super) fn gone(&mut self, name: &str) {
-        let Some(app) = self.apps.get(name) else { return };
+    pub(super) fn gone(&mut self, name: &str) -> bool {
+        let Some(app) = self.apps.get(name) else { return false };
         let (version, data_goes) = (app.record.target, app.record.data_goes);
         if data_goes
             && let Err(error) = remove_all(&self.directories.data(name))
@@ -141,26 +147,22 @@ impl World {
             let text = format!("its data can't be removed: {error}");
             self.chronicle.add(About::app(name, version), EventKind::Warning, text);
         }
-        if self.store.remove(name).is_ok() {
+        let forgotten = self.store.remove(name).is_ok();
+        if forgotten {
             self.apps.remove(name);
             self.chronicle.add(About::app(name, version), EventKind::Removed, "removed");
         }
+        forgotten
     }
 
     /// Put an app on disk and then in force; `false` if the disk takes nothing.
-    pub(super) fn keep(&mut self, app: App) -> bool {
-        let all: Vec<_> = app.versions.values().collect();
-        match self.store.put(&app.record, &all) {
-            Ok(()) => {
-                self.apps.insert(app.record.name.clone(), app);
-                true
-            }
-            Err(error) => {
-                let about = About::app(&app.record.name, app.record.target);
-                self.chronicle.add(about, EventKind::Warning, format!("not kept: {error}"));
-                false
-            }
+    fn keep(&mut self, app: App) -> bool {
+        let about = About::app(&app.record.name, app.record.target);
+        let kept = self.try_keep(app);
+        if let Err(error) = &kept {
+            self.chronicle.add(about, EventKind::Warning, format!("not kept: {error}"));
         }
+        kept.is_ok()
     }
 }
 

@@ -72,8 +72,13 @@ pub struct World {
     pub(super) commands: u32,
     /// Instances whose memory is not on disk as it is here.
     pub(super) unwritten: BTreeSet<Name>,
+    /// When what could not be done is tried again.
+    stuck: Option<Instant>,
     chance: u64,
 }
+
+/// When what the disk did not take is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What a hostd begins with.
 #[derive(Debug)]
@@ -114,6 +119,7 @@ impl World {
             halting: false,
             commands: 0,
             unwritten: BTreeSet::new(),
+            stuck: None,
             chance: clock().as_nanos() as u64 | 1,
         })
     }
@@ -154,20 +160,27 @@ impl World {
 
     /// When [`World::tick`] is due next.
     pub fn deadline(&self) -> Option<Instant> {
-        let next = self.live.values().filter_map(|live| live.instance.deadline()).min()?;
-        Some(self.started + next)
+        let instances = self.live.values().filter_map(|live| live.instance.deadline());
+        let next = instances.map(|deadline| self.started + deadline).min();
+        next.into_iter().chain(self.stuck).min()
     }
 
-    /// Do everything that follows from how things stand, until nothing more does.
+    /// Do everything that follows from how things stand, until nothing more does, or until what is
+    /// left can't be done now because the disk takes nothing: then again in a while.
     pub fn settle(&mut self) {
-        // Each round does something; a bound makes a mistake a warning instead of a standstill.
-        for _ in 0..1000 {
+        if self.stuck.is_some_and(|until| until > Instant::now()) {
+            return self.write_memories();
+        }
+        self.stuck = None;
+        loop {
             let decisions = fleet::decide(&self.desired(), &self.actual());
-            if decisions.is_empty() {
-                break;
+            let mut moved = false;
+            for decision in &decisions {
+                moved |= self.follow(decision);
             }
-            for decision in decisions {
-                self.follow(decision);
+            if !moved {
+                self.stuck = (!decisions.is_empty()).then(|| Instant::now() + AGAIN);
+                break;
             }
         }
         self.write_memories();
@@ -204,21 +217,16 @@ impl World {
         }
     }
 
-    fn follow(&mut self, decision: Decision) {
+    /// Do what was decided; whether it could be done.
+    fn follow(&mut self, decision: &Decision) -> bool {
         match decision {
-            Decision::Start { id, version } => self.begin(id, version),
-            Decision::Stop { id, why } => {
-                if let Some(live) = self.live.get(&id) {
-                    let about = About::instance(&id, live.version);
-                    self.chronicle.add(about, EventKind::Stopping, format!("stopping: {why}"));
-                }
-                self.happen(&id, crate::supervise::instance::Happening::Stop);
-            }
-            Decision::Adopt { id, version } => self.adopt_into(&id, version),
-            Decision::Forget { id } => self.forget(&id),
-            Decision::Promote { app } => self.promote(&app),
-            Decision::RollBack { app, reason } => self.give_up(&app, &reason),
-            Decision::Gone { app } => self.gone(&app),
+            Decision::Start { id, version } => self.begin(id, *version),
+            Decision::Stop { id, why } => self.end(id, *why),
+            Decision::Adopt { id, version } => self.adopt_into(id, *version),
+            Decision::Forget { id } => self.forget(id),
+            Decision::Promote { app } => self.promote(app),
+            Decision::RollBack { app, reason } => self.give_up(app, reason),
+            Decision::Gone { app } => self.gone(app),
         }
     }
 

@@ -63,7 +63,7 @@ impl Desk {
         sockets: Vec<(HandedSocket, OwnedFd)>,
     ) -> std::io::Result<Desk> {
         use std::os::unix::fs::PermissionsExt;
-        let listener = socket::listen(&folder.file("control"))?;
+        let listener = socket::listen_at(&folder.file("control"))?;
         let path = folder.file("notify");
         let notifications = UnixDatagram::bind(&path)?;
         notifications.set_nonblocking(true)?;

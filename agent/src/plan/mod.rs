@@ -26,6 +26,7 @@ use manifest_spec::policy::AddressRange;
 use serde::Serialize;
 
 use crate::cgroup::{Controller, Place};
+use crate::keep::assignment::Deployer;
 use crate::network::rules::OwnAddress;
 
 pub use directories::Directories;
@@ -94,6 +95,12 @@ pub struct Plan {
     pub stop_signal: i32,
     /// Time between the request to stop and the end by force.
     pub grace: Duration,
+    /// Whether instances of the service share the sockets that are handed over.
+    pub shares_sockets: bool,
+    /// The socket behind `$NOTIFY_SOCKET` on the host, if it gets one.
+    pub notify: Option<PathBuf>,
+    /// Whose rights granted paths are judged by; `None` for the caller's.
+    pub deployer: Option<Deployer>,
     /// Promises this host, mode or version does not keep; shown before the program starts.
     pub unenforced: Vec<Unenforced>,
 }

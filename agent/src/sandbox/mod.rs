@@ -40,7 +40,7 @@ use crate::network::meaning::{Answers, DNS};
 use crate::network::{hosts, names};
 use crate::plan::facts::{HostFacts, RootEntry};
 use crate::plan::limits::counts_by_user;
-use crate::plan::resolve::{PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
+use crate::plan::resolve::{NOTIFY_SOCKET, PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
 use crate::plan::{Grant, GrantKind, Maker, Plan, PlannedAddress, PlannedPort, Wall};
 use step::{Allowed, Bind, Landlock, Listen, Program, Step};
 
@@ -217,7 +217,11 @@ fn identity_files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
         [("/etc/passwd", users), ("/etc/group", groups), (RESOLVED_MANIFEST, resolved)].map(file);
     // Else a name has the first of its addresses only (host.conf(5)).
     let several = file(("/etc/host.conf", "multi on\n".to_owned()));
-    [users, groups, hosts, several, resolved].into()
+    let notify = plan.notify.as_ref().map(|socket| {
+        // Sending to a socket is no writing to its file system (unix(7)).
+        Step::Bind(own_file(socket.clone(), NOTIFY_SOCKET))
+    });
+    [users, groups, hosts, several, resolved].into_iter().chain(notify).collect()
 }
 
 fn link(path: &str, target: &str) -> Step {

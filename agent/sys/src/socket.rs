@@ -6,12 +6,13 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
     SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname, getsockopt, listen, recvmsg,
-    sendmsg, setsockopt, socket, socketpair, sockopt,
+    accept4, connect, sendmsg, setsockopt, socket, socketpair, sockopt,
 };
 
 use crate::diag::Transport;
@@ -19,6 +20,9 @@ use crate::{Errno, Result};
 
 /// Connections that may wait to be accepted; the kernel takes `net.core.somaxconn` if that is less.
 const BACKLOG: i32 = 4096;
+
+/// Connections of this host that may wait to be accepted.
+const LOCAL_BACKLOG: i32 = 16;
 
 /// A bound socket: for TCP one that listens. On the unspecified IPv6 address it takes IPv4 too.
 /// `interface` is the only one it is reachable through (SO_BINDTODEVICE).
@@ -85,6 +89,39 @@ pub fn serves(fd: BorrowedFd<'_>) -> Option<(Transport, u16)> {
 /// What socketpair(2) says.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+}
+
+/// A socket at a path that takes connections of whole messages (unix(7)). The path must be free.
+///
+/// # Errors
+/// What bind(2) says.
+pub fn listen_at(path: &Path) -> Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let made = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+    bind(made.as_raw_fd(), &UnixAddr::new(path)?)?;
+    listen(&made, Backlog::new(LOCAL_BACKLOG)?)?;
+    Ok(made)
+}
+
+/// Connect to a socket made by [`listen_at`].
+///
+/// # Errors
+/// What connect(2) says: `ENOENT` when there is none, `ECONNREFUSED` when nobody listens.
+pub fn connect_to(path: &Path) -> Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let made = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+    connect(made.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(made)
+}
+
+/// Take a connection that waits.
+///
+/// # Errors
+/// `EAGAIN` when none does; else what accept4(2) says.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let made = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: accept4(2) returned a new descriptor that this process owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(made) })
 }
 
 /// Send one message, with at most one descriptor.
