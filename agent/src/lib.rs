@@ -10,6 +10,7 @@
 //! | [`lease`] | ports, names, data directories and locks: who has them |
 //! | [`lock`] | a command that runs while a lock is held |
 //! | [`uids`] | which uid belongs to which app |
+//! | [`accounts`] | the host's users and groups by number and name |
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
@@ -38,6 +39,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod data;
 pub mod lease;
 pub mod lock;

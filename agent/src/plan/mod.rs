@@ -11,7 +11,7 @@ pub mod explain;
 pub mod facts;
 mod grants;
 pub mod lifecycle;
-mod permit;
+pub mod permit;
 pub mod resolve;
 pub mod survey;
 mod unenforced;

@@ -102,7 +102,7 @@ pub fn resolve(
     let service = choose(manifest, settings.service.as_deref()).map_err(one)?;
     let prefix = prefix(manifest, service);
     let mut errors = unsupported(manifest, service, &prefix, settings.keeper);
-    errors.extend(permit(manifest, service, &prefix, facts, policy));
+    errors.extend(permit(manifest, service, &prefix, facts, policy, settings.keeper));
     let identity =
         identify(manifest, service, &prefix, facts, policy, settings).unwrap_or_else(|error| {
             errors.push(error);
