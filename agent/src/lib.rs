@@ -10,6 +10,7 @@
 //! | [`lease`] | ports, names, data directories and locks: who has them |
 //! | [`lock`] | a command that runs while a lock is held |
 //! | [`uids`] | which uid belongs to which app |
+//! | [`accounts`] | the host's users and groups by number and name |
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
 //! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
@@ -46,6 +47,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod cgroup;
 pub mod clock;
 pub mod daemon;

@@ -12,7 +12,7 @@ pub mod facts;
 mod grants;
 pub mod lifecycle;
 pub mod limits;
-mod permit;
+pub mod permit;
 pub mod resolve;
 pub mod survey;
 mod unenforced;

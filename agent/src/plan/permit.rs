@@ -4,8 +4,9 @@
 
 use manifest_spec::Diagnostic;
 use manifest_spec::manifest::{Manifest, Service, User};
-use manifest_spec::policy::HostPolicy;
+use manifest_spec::policy::{Caller, HostPolicy, Verb};
 
+use super::resolve::Keeper;
 use super::{HostFacts, Identity, PlannedLimits, Settings};
 use crate::sandbox::seccomp::{self, Remedy};
 
@@ -23,11 +24,15 @@ pub(super) fn permit(
     settings: &Settings,
 ) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
-    if !policy.allows_user(facts.uid, &manifest.name) {
-        let message = format!("the host policy does not let uid {} run this app", facts.uid);
+    let caller = Caller { uid: facts.uid, user: facts.user.as_deref(), groups: &facts.groups };
+    // A daemon has asked for those who ask it; what it plans, it plans as itself.
+    if settings.keeper == Keeper::Foreground && !policy.allows(&caller, &manifest.name, Verb::Run) {
+        let who = caller.user.map_or(format!("uid {}", facts.uid), |user| format!("user {user}"));
+        let message = format!("the host policy does not let {who} run this app");
         let hint = "ask the operator for an entry in [[users]] of policy.toml";
         errors.push(Diagnostic::new("name", message).with_hint(hint));
     }
+    errors.extend(count(service.count.unwrap_or(1), prefix, policy));
     let lists = [
         ("capabilities", &service.access.capabilities, &policy.allow.capabilities),
         ("syscalls", &service.access.syscalls, &policy.allow.syscalls),
@@ -48,6 +53,15 @@ pub(super) fn permit(
     let names = service.access.syscalls.iter().flatten();
     errors.extend(names.filter_map(|name| call(name, &format!("{prefix}access.syscalls"))));
     errors
+}
+
+/// More instances than the host policy lets a service have, whoever asks for them: the manifest
+/// (whose keys have this prefix) or a command.
+pub fn count(asked: u32, prefix: &str, policy: &HostPolicy) -> Option<Diagnostic> {
+    let top = policy.ceilings.count.filter(|top| asked > *top)?;
+    let message = format!("{asked} is above the host policy's ceilings.count, {top}");
+    let hint = format!("write count = {top}");
+    Some(Diagnostic::new(format!("{prefix}count"), message).with_hint(hint))
 }
 
 /// Why a system call can't be added to the filter.

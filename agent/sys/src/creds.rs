@@ -17,6 +17,15 @@ pub fn effective() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
 }
 
+/// The effective group and every supplementary one of this process (getgroups(2)).
+///
+/// # Errors
+/// What getgroups(2) says.
+pub fn groups() -> Result<Vec<u32>> {
+    let further = nix::unistd::getgroups()?;
+    Ok(std::iter::once(nix::unistd::getegid()).chain(further).map(Gid::as_raw).collect())
+}
+
 /// Leave every supplementary group (setgroups(2)).
 ///
 /// # Errors
