@@ -115,7 +115,6 @@ fn settings(assignment: &Assignment, notify: &Path, address: Option<OwnAddress>)
         address,
         notify: Some(notify.to_owned()),
         deployer: assignment.deployer.clone(),
-        allow_unenforced: assignment.allow_unenforced,
         ..Settings::default()
     }
 }
@@ -143,7 +142,7 @@ fn acquire(
 fn ending_of(finished: &Finished) -> Ending {
     let outcome = &finished.outcome;
     match (outcome.exit, outcome.denied) {
-        _ if outcome.oom => Ending::Oom,
+        _ if outcome.out_of_memory.is_some() => Ending::Oom,
         (Exit::Signal(number::SYS, _), Some(call)) => Ending::Denied { call: call_name(call) },
         _ if outcome.killed => Ending::Killed,
         (exit, _) => Ending::of(exit),

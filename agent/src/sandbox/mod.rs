@@ -14,11 +14,15 @@
 //! | [`pin`](mod@pin) | holding what is granted, before the sandbox exists |
 //! | [`apply`] | doing the steps, inside |
 //! | [`program`] | finding and starting the program, inside |
-//! | [`init`] | process 1 of the sandbox |
+//! | [`init`] | process 1 of the sandbox, until the program runs |
+//! | [`attend`] | process 1 from then on |
+//! | [`execute`] | commands beside the program, inside |
 //! | [`message`] | what inside and outside say to each other |
 
 mod apply;
+mod attend;
 mod base;
+mod execute;
 mod init;
 pub mod message;
 pub mod paths;
@@ -44,7 +48,7 @@ use crate::plan::resolve::{NOTIFY_SOCKET, PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
 use crate::plan::{Grant, GrantKind, Maker, Plan, PlannedAddress, PlannedPort, Wall};
 use step::{Allowed, Bind, Landlock, Listen, Program, Step};
 
-pub use init::{Sandbox, StandardStreams, Surroundings, spawn};
+pub use init::{Sandbox, StandardStreams, Surroundings, Unfit, spawn, unfit};
 pub use pin::{Pinned, pin};
 
 /// The steps for a plan on a host, in order.

@@ -260,6 +260,25 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     Ok((reader, writer))
 }
 
+/// A pipe for somebody else's input: the end to write to (non-blocking) and the end to read from.
+///
+/// # Errors
+/// What pipe2(2) says.
+pub fn input_pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((writer, reader))
+}
+
+/// Let a pipe hold this many bytes before its writer waits, where the limit of the caller allows it
+/// (`/proc/sys/fs/pipe-max-size`, pipe(7)).
+///
+/// # Errors
+/// `EPERM` above the limit.
+pub fn widen_pipe(pipe: BorrowedFd<'_>, bytes: i32) -> Result<()> {
+    nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(bytes)).map(|_| ())
+}
+
 /// Read once.
 ///
 /// # Errors

@@ -4,18 +4,19 @@
 //! Invariant: a message arrives whole or not at all (SOCK_SEQPACKET), and every descriptor is
 //! close-on-exec.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-    SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname, getsockopt, listen, recvmsg,
-    accept4, connect, sendmsg, setsockopt, socket, socketpair, sockopt,
+    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrLike,
+    SockaddrStorage, UnixAddr, accept4, bind, connect, getsockname, getsockopt, listen, sendmsg,
+    setsockopt, socket, socketpair, sockopt,
 };
 
 use crate::diag::Transport;
+use crate::raw::check;
 use crate::{Errno, Result};
 
 /// Connections that may wait to be accepted; the kernel takes `net.core.somaxconn` if that is less.
@@ -124,17 +125,27 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(made) })
 }
 
-/// Send one message, with at most one descriptor.
+/// Most descriptors of one message that are received.
+const PASSED: usize = 3;
+
+/// Send one message, with descriptors. Unless `wait`, a full socket is an error.
 ///
 /// # Errors
-/// `EPIPE` when nobody can receive it (never as a signal); else what sendmsg(2) says.
-pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<()> {
-    let fds: Vec<i32> = fd.iter().map(AsRawFd::as_raw_fd).collect();
+/// `EPIPE` when nobody can receive it (never as a signal); `EAGAIN` when the socket is full;
+/// `EMSGSIZE` for a message that could never fit; else what sendmsg(2) says.
+pub fn send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    wait: bool,
+) -> Result<()> {
+    let fds: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&fds)];
     let control = if fds.is_empty() { &[][..] } else { &rights[..] };
     let slices = [IoSlice::new(bytes)];
+    let mut flags = MsgFlags::MSG_NOSIGNAL;
+    flags.set(MsgFlags::MSG_DONTWAIT, !wait);
     loop {
-        let flags = MsgFlags::MSG_NOSIGNAL;
         match sendmsg::<UnixAddr>(socket.as_raw_fd(), &slices, control, flags, None) {
             Err(Errno::EINTR) => {}
             result => return result.map(|_| ()),
@@ -142,39 +153,135 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) ->
     }
 }
 
+/// A message that was received.
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes of the buffer that it takes.
+    pub length: usize,
+    /// What came with it, in the sender's order.
+    pub descriptors: Vec<OwnedFd>,
+    /// More descriptors were sent than a message may have, or than this process may open: none of
+    /// them is kept.
+    pub stripped: bool,
+}
+
 /// Receive one message of at most `buffer.len()` bytes. `Ok(None)` when the other side is closed.
 ///
 /// # Errors
 /// `EMSGSIZE` for a message that was too long; `EAGAIN` if none is there and `wait` is false.
-pub fn receive(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8],
-    wait: bool,
-) -> Result<Option<(usize, Option<OwnedFd>)>> {
-    let mut control = nix::cmsg_space!([i32; 1]);
-    let mut flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    flags.set(MsgFlags::MSG_DONTWAIT, !wait);
-    loop {
-        let mut slices = [IoSliceMut::new(buffer)];
-        let fd = socket.as_raw_fd();
-        let message = match recvmsg::<UnixAddr>(fd, &mut slices, Some(&mut control), flags) {
-            Err(Errno::EINTR) => continue,
-            result => result?,
-        };
-        let mut passed = None;
-        for item in message.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(fds) = item {
-                for fd in fds {
-                    // SAFETY: SCM_RIGHTS delivers new descriptors that this process owns; each is
-                    // taken over exactly once.
-                    passed = Some(unsafe { OwnedFd::from_raw_fd(fd) });
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> Result<Option<Received>> {
+    let mut control = Control::default();
+    let mut slice = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
+    let (length, header) = loop {
+        // SAFETY: all fields of a msghdr may be zero: no name, no slices, no control buffer.
+        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+        header.msg_iov = &raw mut slice;
+        header.msg_iovlen = 1;
+        header.msg_control = (&raw mut control).cast();
+        header.msg_controllen = size_of::<Control>();
+        // SAFETY: the header's one slice is `buffer`, its control buffer `control`; both outlive
+        // the call and are borrowed for it alone.
+        let read = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+        match check(read as libc::c_long) {
+            Err(Errno::EINTR) => {}
+            length => break (length? as usize, header),
+        }
+    };
+    // Before anything is refused: what is here has to be closed.
+    let mut descriptors = descriptors(&header);
+    if header.msg_flags & libc::MSG_TRUNC != 0 {
+        return Err(Errno::EMSGSIZE);
+    }
+    let stripped = header.msg_flags & libc::MSG_CTRUNC != 0 || descriptors.len() > PASSED;
+    if stripped {
+        descriptors.clear();
+    }
+    let something = length > 0 || stripped || !descriptors.is_empty();
+    Ok(something.then_some(Received { length, descriptors, stripped }))
+}
+
+/// Room for the descriptors of one message, aligned as cmsg(3) wants it.
+#[repr(C, align(8))]
+#[derive(Default)]
+struct Control([u8; CONTROL]);
+
+// SAFETY: CMSG_SPACE only computes with its argument.
+const CONTROL: usize = unsafe { libc::CMSG_SPACE((PASSED * size_of::<i32>()) as u32) } as usize;
+
+/// The descriptors that a call of recvmsg(2) has put beside its message.
+fn descriptors(header: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut taken = Vec::new();
+    // SAFETY: the kernel has filled the control buffer, which is alive as long as `header`'s owner,
+    // with whole messages as far as `msg_controllen`, and each descriptor in it is new, owned by
+    // this process, and taken over exactly once.
+    unsafe {
+        let mut item = libc::CMSG_FIRSTHDR(header);
+        while !item.is_null() {
+            if (*item).cmsg_level == libc::SOL_SOCKET && (*item).cmsg_type == libc::SCM_RIGHTS {
+                let bytes = (*item).cmsg_len - libc::CMSG_LEN(0) as usize;
+                let first = libc::CMSG_DATA(item).cast::<i32>();
+                for index in 0..bytes / size_of::<i32>() {
+                    taken.push(OwnedFd::from_raw_fd(first.add(index).read_unaligned()));
                 }
             }
+            item = libc::CMSG_NXTHDR(header, item);
         }
-        if message.flags.contains(MsgFlags::MSG_TRUNC) {
-            return Err(Errno::EMSGSIZE);
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    /// How many descriptors of this process lead to the same object as this one.
+    fn open_like(fd: &OwnedFd) -> usize {
+        let name = |number: &str| std::fs::read_link(format!("/proc/self/fd/{number}")).ok();
+        let wanted = name(&fd.as_raw_fd().to_string());
+        let all = std::fs::read_dir("/proc/self/fd").unwrap();
+        all.filter(|entry| name(entry.as_ref().unwrap().file_name().to_str().unwrap()) == wanted)
+            .count()
+    }
+
+    #[test]
+    fn descriptors_arrive_whole_or_are_closed() {
+        let (ours, theirs) = pair().unwrap();
+        let (pipe, _writer) = crate::file::pipe().unwrap();
+        // The other end has the same name.
+        let before = open_like(&pipe);
+        for count in [0, 1, 3, 4, 20, 253] {
+            send(ours.as_fd(), b"x", &vec![pipe.as_fd(); count], true).unwrap();
+            let received = receive(theirs.as_fd(), &mut [0; 8], true).unwrap().unwrap();
+            assert_eq!((received.length, received.stripped), (1, count > PASSED), "{count}");
+            let kept = if count > PASSED { 0 } else { count };
+            assert_eq!(received.descriptors.len(), kept);
+            for fd in &received.descriptors {
+                let flags = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFD).unwrap();
+                assert_eq!(flags, libc::FD_CLOEXEC);
+            }
+            assert_eq!(open_like(&pipe), before + kept);
         }
-        let length = message.bytes;
-        return Ok((length > 0 || passed.is_some()).then_some((length, passed)));
+        send(ours.as_fd(), b"too long", &[pipe.as_fd()], true).unwrap();
+        let error = receive(theirs.as_fd(), &mut [0; 4], true).unwrap_err();
+        assert_eq!((error, open_like(&pipe)), (Errno::EMSGSIZE, before));
+        drop(ours);
+        assert!(receive(theirs.as_fd(), &mut [0; 4], true).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_full_socket_makes_nobody_wait_who_does_not_want_to() {
+        let (ours, theirs) = pair().unwrap();
+        let mut sent = 0;
+        while send(ours.as_fd(), &[0; 4096], &[], false).is_ok() {
+            sent += 1;
+        }
+        let again = send(ours.as_fd(), &[0; 4096], &[], false);
+        assert_eq!(again, Err(Errno::EAGAIN));
+        let empty = (0..sent).all(|_| receive(theirs.as_fd(), &mut [0; 4096], false).is_ok());
+        assert!(empty && sent > 0);
+        assert_eq!(receive(theirs.as_fd(), &mut [0; 4], false).unwrap_err(), Errno::EAGAIN);
     }
 }

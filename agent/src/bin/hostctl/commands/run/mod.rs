@@ -12,9 +12,9 @@ use agent::lease::ledger::{Choice, Placement};
 use agent::network::boundary::BoundaryError;
 use agent::plan::{Identity, Plan, facts};
 use agent::planning::Planned;
-use agent::run::{Finished, RunError};
+use agent::run::{Finished, Output, RunError};
 use agent::sandbox::seccomp;
-use agent::supervise::Notice;
+use agent::supervise::{Alone, News};
 use agent::uids;
 use host_sys::Errno;
 use host_sys::process::Exit;
@@ -70,17 +70,17 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         let found = (choice == Choice::Smallest).then_some(loaded.manifest.port_offset);
         announce(&plan, found, ui);
     }
-    let mut notify = |notice| {
-        if shown {
-            ui.say(&told(notice, &plan));
+    let mut alone = Alone(|news| {
+        if let (true, Some(line)) = (shown, told(&news, &plan)) {
+            ui.say(&line);
         }
-    };
-    let finished =
-        agent::run::run(&plan, held, &facts, &sockets, arguments.interactive, since_epoch, &mut notify)
-            .map_err(|error| {
-                let place = about(&error, &plan).map(|about| loaded.document.place(about));
-                Error::Run(error, place)
-            })?;
+    });
+    let output = Output::Caller { interactive: arguments.interactive };
+    let finished = agent::run::run(&plan, held, &facts, &sockets, output, since_epoch, &mut alone)
+        .map_err(|error| {
+            let place = about(&error, &plan).map(|about| loaded.document.place(about));
+            Error::Run(error, place)
+        })?;
     conclude(&finished, &plan, ui);
     Ok(ExitCode::from(exit_code(finished.outcome.exit)))
 }
@@ -125,22 +125,29 @@ fn announce(plan: &Plan, found: Option<u16>, ui: &Ui) {
     }
 }
 
-fn told(notice: Notice, plan: &Plan) -> String {
+/// News for the person who watches.
+fn told(news: &News, plan: &Plan) -> Option<String> {
     let app = &plan.app;
-    match notice {
-        Notice::LookingUp => format!("{app}: looking up the host names of [access] connect"),
-        Notice::Stopping(number, grace) => {
-            let signal = if number == 0 { "SIGINT".to_owned() } else { signal::name(number) };
+    Some(match news {
+        News::LookingUp => format!("{app}: looking up the host names of [access] connect"),
+        News::Stopping { signal, grace } => {
+            let signal = if *signal == 0 { "SIGINT".to_owned() } else { signal::name(*signal) };
             format!(
                 "{app}: {signal} sent, waiting up to {} s; Ctrl-C again ends it at once",
                 grace.as_secs()
             )
         }
-        Notice::Leftovers => {
+        News::Leftovers => {
             format!("{app}: the program has ended; waiting for processes it left behind")
         }
-        Notice::Killing => format!("{app}: ended by force"),
-    }
+        News::Killing => format!("{app}: ended by force"),
+        News::Started
+        | News::Denied { .. }
+        | News::ProgramEnded(_)
+        | News::Terminal { .. }
+        | News::Executed { .. }
+        | News::NotExecuted { .. } => return None,
+    })
 }
 
 /// A failure as a mistake in the manifest, if a key of it is behind it.
