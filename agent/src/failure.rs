@@ -4,6 +4,8 @@
 //! codes are decided here and nowhere else (sysexits.h's numbers where one fits, the shell's 126 and
 //! 127), and they never change their meaning. Never prints.
 
+mod about;
+
 use std::path::PathBuf;
 
 use crate::cgroup::CgroupError;
@@ -23,6 +25,8 @@ use crate::state::StateError;
 use crate::uids::UidError;
 use host_sys::Errno;
 use manifest_spec::{Diagnostic, Diagnostics};
+
+pub use about::about;
 
 /// The command line is wrong in a way that clap can't see.
 pub const USAGE: u8 = 2;
@@ -118,7 +122,9 @@ impl From<DirectoryError> for Error {
 /// What is printed: a sentence, more lines if needed, a hint if there is one.
 #[derive(Debug, Default)]
 pub struct Told {
+    /// What happened, a sentence or several lines.
     pub message: String,
+    /// What to type instead.
     pub hint: Option<String>,
 }
 

@@ -48,6 +48,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod audit;
 pub mod cgroup;
 pub mod clock;
 pub mod daemon;

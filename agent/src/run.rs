@@ -160,12 +160,15 @@ pub fn run(
         cgroup: boundary.cgroup(),
         network: boundary.network(),
         given: sockets,
+        shared: plan.shares_sockets,
     };
     let sandbox = sandbox::spawn(&steps, around).map_err(|errno| {
         let name = steps.first().map(ToString::to_string).unwrap_or_default();
         RunError::Spawn(name, errno)
     })?;
     boundary.inhabited();
+    let cgroup = boundary.cgroup_path().map(ToOwned::to_owned);
+    companion.hear(News::Born { init: sandbox.init.pid, cgroup });
     // Should this fail, a kill of hostctl only shows the leases as free a moment before the kernel
     // has ended the sandbox.
     let _ = held.guard(sandbox.init.pid);

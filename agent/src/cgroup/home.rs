@@ -4,6 +4,7 @@
 //! instance.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 use super::scope::{self, Scope};
 use super::{Cgroup, CgroupError, Place, controllers, limits};
@@ -44,6 +45,11 @@ impl Home {
         let cgroup = Cgroup::make(&parent, instance, process)?;
         limits::write(cgroup.path(), &limits::lines(limits, &planned.controllers))?;
         Ok(Home { cgroup, scope })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.cgroup.path()
     }
 
     /// Its first process is there, and keeps the scope from now on.

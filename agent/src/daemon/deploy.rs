@@ -142,7 +142,6 @@ impl World {
             .map_err(|error| refusal::of(&Error::Source(error)))?;
         let facts = HostFacts::probe()
             .map_err(|error| refusal::of(&Error::Directories(error)))?;
-        let facts = self.seen_from_apps(facts);
         let mut source = Source {
             name: manifest.name.clone(),
             text: manifest.text.clone(),

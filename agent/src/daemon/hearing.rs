@@ -15,7 +15,6 @@ use super::probe::{self, InsideCheck, Subject, Verdict};
 use super::services::{ReadyBy, Service};
 use super::world::World;
 use crate::keep::assignment::{HandedSocket, Name};
-use crate::keep::folder::Folder;
 use crate::keep::status::{Ending as Told, Phase, Status};
 use crate::keep::wire::{Command, News, Order};
 use crate::supervise::instance::{Ending, Happening, State};
@@ -239,9 +238,4 @@ fn exit_of(ending: &Told) -> Result<u8, String> {
         }
         other => Err(format!("{other:?}")),
     }
-}
-
-/// The folder of an instance, by the directories of a world.
-pub(super) fn folder(world: &World, name: &Name) -> Option<Folder> {
-    Folder::open(&world.directories, name).ok()
 }

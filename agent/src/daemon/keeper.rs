@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::{Event, Mark};
@@ -19,7 +19,9 @@ const LOOK: (Duration, u32) = (Duration::from_millis(20), 250);
 
 /// Send on what a keeper says, until it falls silent.
 pub async fn listen(socket: OwnedFd, mark: Mark, sender: UnboundedSender<Event>) {
-    if let Ok(socket) = AsyncFd::with_interest(socket, Interest::READABLE) {
+    // The type that only tells when there is something to read: the messages are read below.
+    let socket = std::os::unix::net::UnixDatagram::from(socket);
+    if let Ok(socket) = socket.set_nonblocking(true).and_then(|()| UnixDatagram::from_std(socket)) {
         while let Ok(Some((news, fds))) = next(&socket).await {
             if sender.send(Event::News(mark.clone(), news, fds)).is_err() {
                 return;
@@ -30,9 +32,9 @@ pub async fn listen(socket: OwnedFd, mark: Mark, sender: UnboundedSender<Event>)
     let _ = sender.send(Event::Silent(mark));
 }
 
-async fn next(socket: &AsyncFd<OwnedFd>) -> io::Result<Option<(News, Vec<OwnedFd>)>> {
+async fn next(socket: &UnixDatagram) -> io::Result<Option<(News, Vec<OwnedFd>)>> {
     socket
-        .async_io(Interest::READABLE, |socket| {
+        .async_io(Interest::READABLE, || {
             wire::receive(socket.as_fd())
                 .map_err(|errno| io::Error::from_raw_os_error(errno as i32))
         })

@@ -54,8 +54,9 @@ impl World {
         }
         let policy = source::policy(&self.directories.policy())
             .map_err(|error| refusal::of(&Error::Source(error)))?;
-        // An app that was deployed has a name that is one.
-        Ok(AppName::moved(app).is_some_and(|name| peer.may(&policy, &name, verb)))
+        // A copy with a port offset counts as its app.
+        let base = app.split('+').next().unwrap_or_default();
+        Ok(AppName::new(base).is_ok_and(|name| peer.may(&policy, &name, verb)))
     }
 
     /// Stop an app, or single services of it.

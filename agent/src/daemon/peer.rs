@@ -7,6 +7,8 @@
 use manifest_spec::names::AppName;
 use manifest_spec::policy::{Caller, HostPolicy, Verb};
 
+use crate::accounts::{self, Group};
+use crate::audit::Actor;
 use crate::keep::assignment::Deployer;
 
 /// Who asks.
@@ -21,21 +23,26 @@ pub struct Peer {
     /// The user's name, where it has one.
     pub user: Option<String>,
     /// Every group of the user, by number and, where it has one, name.
-    pub groups: Vec<(u32, Option<String>)>,
+    pub groups: Vec<Group>,
 }
 
 impl Peer {
-    /// The peer with these credentials, looked up in the host's users and groups.
-    pub fn new(uid: u32, gid: u32, pid: i32) -> Peer {
+    /// The peer with these credentials, by the names that the host's files have for them.
+    pub fn new(uid: u32, gid: u32, pid: i32, groups: Vec<u32>) -> Peer {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        let user = user_of(&read("/etc/passwd"), uid);
-        let groups = groups_of(&read("/etc/group"), user.as_deref(), gid);
+        let user = accounts::user(&read("/etc/passwd"), uid);
+        let groups = accounts::groups(&read("/etc/group"), [gid].into_iter().chain(groups));
         Peer { uid, gid, pid, user, groups }
     }
 
     /// As a person reads it: the user's name, or its number.
     pub fn name(&self) -> String {
         self.user.clone().unwrap_or_else(|| format!("uid {}", self.uid))
+    }
+
+    /// As the audit log names it.
+    pub fn actor(&self) -> Actor {
+        Actor { uid: self.uid, gid: self.gid, pid: self.pid, user: self.name() }
     }
 
     /// Whether hostd does as it says without asking the policy.

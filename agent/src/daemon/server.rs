@@ -5,6 +5,7 @@
 //! ([`super::routes`]), and the world answers.
 
 use std::convert::Infallible;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
@@ -14,7 +15,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use manifest_spec::api::{ErrorBody, Event as Told, PROTOCOL};
+use manifest_spec::api::exec::PROTOCOL;
+use manifest_spec::api::{ErrorBody, Event as Told};
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -47,7 +49,8 @@ pub async fn serve(listener: UnixListener, sender: UnboundedSender<Event>) {
 async fn attend(stream: UnixStream, sender: UnboundedSender<Event>) {
     let Ok(credentials) = stream.peer_cred() else { return };
     let pid = credentials.pid().unwrap_or_default();
-    let peer = Peer::new(credentials.uid(), credentials.gid(), pid);
+    let Ok(groups) = host_sys::socket::peer_groups(stream.as_fd()) else { return };
+    let peer = Peer::new(credentials.uid(), credentials.gid(), pid, groups);
     let service = service_fn(move |request| {
         let (peer, sender) = (peer.clone(), sender.clone());
         async move { Ok::<_, Infallible>(answer(request, peer, &sender).await) }

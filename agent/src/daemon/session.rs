@@ -9,10 +9,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use host_sys::signal::number;
-use host_sys::terminal;
+use host_sys::{file, terminal};
 use manifest_spec::api::{Exit, Frame, Frames};
-use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -31,19 +30,13 @@ const CHUNK: usize = 32 * 1024;
 /// the pipe open.
 const REST: Duration = Duration::from_secs(1);
 
-/// Where the command's input goes.
-enum Input {
-    Pipe(pipe::Sender),
-    Terminal(std::rc::Rc<AsyncFd<OwnedFd>>),
-    Closed,
-}
-
 /// Serve one command to its end.
 pub async fn serve(client: impl AsyncRead + AsyncWrite + Unpin + 'static, running: Running) {
     let (reader, writer) = tokio::io::split(client);
     let (frames, waiting) = mpsc::channel(WAITING);
     let sending = tokio::task::spawn_local(send(writer, waiting));
-    let mut session = Session { running, frames, input: Input::Closed, outputs: Vec::new() };
+    let mut session =
+        Session { running, frames, input: None, terminal: None, outputs: Vec::new() };
     if session.connect().is_ok() {
         session.run(reader).await;
     }
@@ -54,14 +47,16 @@ pub async fn serve(client: impl AsyncRead + AsyncWrite + Unpin + 'static, runnin
 struct Session {
     running: Running,
     frames: mpsc::Sender<Frame>,
-    input: Input,
+    input: Option<pipe::Sender>,
+    /// The other side of its terminal, if it has one.
+    terminal: Option<OwnedFd>,
     outputs: Vec<JoinHandle<()>>,
 }
 
 impl Session {
     fn connect(&mut self) -> io::Result<()> {
         let Some([input, output, error]) = self.running.streams.take() else { return Ok(()) };
-        self.input = Input::Pipe(pipe::Sender::from_owned_fd(input)?);
+        self.input = Some(pipe::Sender::from_owned_fd(input)?);
         for (fd, frame) in [(output, Frame::Stdout as fn(Vec<u8>) -> Frame), (error, Frame::Stderr)]
         {
             let stream = pipe::Receiver::from_owned_fd(fd)?;
@@ -78,7 +73,7 @@ impl Session {
         loop {
             tokio::select! {
                 news = self.running.news.recv() => match news {
-                    Some(CommandNews::Terminal(master)) => self.join(master),
+                    Some(CommandNews::Terminal(master)) => connected &= self.join(master).is_ok(),
                     Some(CommandNews::Ended(ending)) => return self.finish(last(&ending)).await,
                     Some(CommandNews::NotStarted(text, exit_code)) => {
                         return self.finish(Frame::Failed { exit_code, text }).await;
@@ -97,7 +92,7 @@ impl Session {
                 },
             }
             if !connected {
-                self.input = Input::Closed;
+                self.input = None;
                 self.signal(number::HUP);
                 return;
             }
@@ -119,27 +114,24 @@ impl Session {
     }
 
     async fn write(&mut self, bytes: &[u8]) {
-        let written = match &mut self.input {
-            Input::Pipe(pipe) => pipe.write_all(bytes).await,
-            Input::Terminal(master) => write_terminal(master, bytes).await,
-            Input::Closed => Ok(()),
-        };
-        if written.is_err() {
-            self.input = Input::Closed;
+        if let Some(input) = &mut self.input
+            && input.write_all(bytes).await.is_err()
+        {
+            self.input = None;
         }
     }
 
     /// No more input; to a terminal that is said by its end-of-file key (termios(3): VEOF).
     async fn close_input(&mut self) {
-        if let Input::Terminal(master) = &self.input {
-            let _ = write_terminal(master, b"\x04").await;
+        if self.terminal.is_some() {
+            self.write(b"\x04").await;
         } else {
-            self.input = Input::Closed;
+            self.input = None;
         }
     }
 
     fn resize(&self, columns: u16, rows: u16) {
-        if let Input::Terminal(master) = &self.input {
+        if let Some(master) = &self.terminal {
             // A terminal that is gone has no size.
             let _ = terminal::set_size(master.as_fd(), terminal::Size::new(rows, columns));
         }
@@ -150,22 +142,22 @@ impl Session {
         let _ = sender.send(Event::SignalInside(mark.clone(), *id, signal));
     }
 
-    fn join(&mut self, master: OwnedFd) {
-        let Ok(master) = host_sys::file::set_nonblocking(master.as_fd())
-            .map_err(io::Error::from)
-            .and_then(|()| AsyncFd::new(master))
-        else {
-            return;
-        };
-        let master = std::rc::Rc::new(master);
-        let task = tokio::task::spawn_local(pump_terminal(master.clone(), self.frames.clone()));
+    /// Join the command's terminal. The types are those of pipes, which a terminal's other side is
+    /// read and written like; it says EIO when its last user has gone (pty(7)).
+    fn join(&mut self, master: OwnedFd) -> io::Result<()> {
+        file::set_nonblocking(master.as_fd())?;
+        let reader = pipe::Receiver::from_owned_fd_unchecked(file::duplicate(master.as_fd())?)?;
+        let writer = pipe::Sender::from_owned_fd_unchecked(file::duplicate(master.as_fd())?)?;
+        let task = tokio::task::spawn_local(pump(reader, self.frames.clone(), Frame::Stdout));
         self.outputs.push(task);
-        self.input = Input::Terminal(master);
+        self.input = Some(writer);
+        self.terminal = Some(master);
+        Ok(())
     }
 
     /// Send what is left of the output, then the last frame.
     async fn finish(&mut self, frame: Frame) {
-        self.input = Input::Closed;
+        self.input = None;
         for output in self.outputs.drain(..) {
             let abort = output.abort_handle();
             if timeout(REST, output).await.is_err() {
@@ -207,34 +199,4 @@ async fn pump(
             return;
         }
     }
-}
-
-/// A terminal's other side says EIO when its last user has gone (pty(7)).
-async fn pump_terminal(master: std::rc::Rc<AsyncFd<OwnedFd>>, frames: mpsc::Sender<Frame>) {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let read = master.async_io(Interest::READABLE, |fd| {
-            host_sys::file::read(fd.as_fd(), &mut buffer).map_err(io::Error::from)
-        });
-        match read.await {
-            Ok(length @ 1..) => {
-                if frames.send(Frame::Stdout(buffer[..length].to_vec())).await.is_err() {
-                    return;
-                }
-            }
-            _ => return,
-        }
-    }
-}
-
-async fn write_terminal(master: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = master
-            .async_io(Interest::WRITABLE, |fd| {
-                host_sys::file::write(fd.as_fd(), bytes).map_err(io::Error::from)
-            })
-            .await?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
 }

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use manifest_spec::api::{ErrorBody, EventKind};
+use manifest_spec::api::ErrorBody;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::chronicle::{About, Chronicle};
+use super::chronicle::Chronicle;
 use super::event::{Call, Event, Mark, Reply};
 use super::live::Live;
 use super::peer::Peer;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 
+use host_sys::diag::Transport;
 use host_sys::poll::Interest;
 use host_sys::{Errno, file, socket};
 
@@ -20,7 +21,7 @@ use crate::clock::since_epoch;
 use crate::logs::Tail;
 use crate::sandbox::message::{Execution, Failure, Streams};
 use crate::sandbox::seccomp;
-use crate::supervise::companion::{Companion, News, Wish};
+use crate::supervise::{Companion, News, Wish};
 
 /// Hostds that may be connected at once: one that ends, one that begins, and one to spare.
 const CONNECTIONS: usize = 3;
@@ -116,6 +117,15 @@ impl Desk {
         all
     }
 
+    /// Keep a socket that further instances can share, unless it is one that was shared with this.
+    fn keep_socket(&mut self, socket: OwnedFd) {
+        let Some((transport, port)) = socket::serves(socket.as_fd()) else { return };
+        let handed = HandedSocket { datagram: transport == Transport::Udp, port };
+        if !self.sockets.iter().any(|(known, _)| *known == handed) {
+            self.sockets.push((handed, socket));
+        }
+    }
+
     fn accept(&mut self) {
         let Ok(connection) = socket::accept(self.listener.as_fd()) else { return };
         if self.connections.len() == CONNECTIONS {
@@ -190,8 +200,8 @@ impl Desk {
         fds: Vec<OwnedFd>,
     ) -> Result<Execution, (u32, &'static str)> {
         let streams = match (command.terminal, <[OwnedFd; 3]>::try_from(fds)) {
-            (Some(cells), _) => Streams::Terminal { size: cells.into() },
-            (None, Ok(fds)) => Streams::Given(fds),
+            (Some(cells), _) => Streams::Terminal(cells.into()),
+            (None, Ok(fds)) => Streams::Passed(fds),
             (None, Err(_)) => return Err((command.id, "it came without its three streams")),
         };
         let mut environment: BTreeMap<String, String> =
@@ -248,12 +258,7 @@ impl Companion for Desk {
                 self.status.cgroup = cgroup.map(|path| path.display().to_string());
                 self.report();
             }
-            News::Socket { datagram, port, socket } => {
-                let handed = HandedSocket { datagram, port };
-                if !self.sockets.iter().any(|(known, _)| *known == handed) {
-                    self.sockets.push((handed, socket));
-                }
-            }
+            News::Socket(socket) => self.keep_socket(socket),
             News::Started => {
                 self.status.phase = Phase::Running;
                 self.status.started_ms = Some(since_epoch().as_millis() as u64);

@@ -15,7 +15,7 @@ use super::companion::{Desk, call_name, copy};
 use super::folder::Folder;
 use super::status::{Ending, Status};
 use crate::clock::since_epoch;
-use crate::failure::Error;
+use crate::failure::{self, Error};
 use crate::lease::Held;
 use crate::lease::ledger::{Choice, Placement};
 use crate::network::rules::OwnAddress;
@@ -95,7 +95,7 @@ fn perform(
     desk.inside.directory.clone_from(&plan.dir);
     let output = Output::Kept(desk.tail.clone());
     run::run(&plan, held, &facts, sockets, output, since_epoch, desk).map_err(|error| {
-        let place = run::about(&error, &plan).map(|about| loaded.document.place(about));
+        let place = failure::about(&error, &plan).map(|about| loaded.document.place(about));
         Box::new(Error::Run(error, place))
     })
 }

@@ -174,7 +174,8 @@ pub fn resolve(
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
         limits,
         log_files: log_files(manifest, &settings.folder),
-        shares_sockets: settings.keeper == Keeper::Daemon,
+        shares_sockets: settings.keeper == Keeper::Daemon
+            && service.access.address != Some(Address::Own),
         notify: settings.notify.clone(),
         deployer: settings.deployer.clone(),
         ready: lifecycle::readiness(service),

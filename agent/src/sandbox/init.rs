@@ -72,6 +72,8 @@ pub struct Surroundings<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// The network that was built for the instance.
     pub network: Option<BorrowedFd<'a>>,
+    /// Whether its sockets are shared with further instances, through its supervisor.
+    pub shared: bool,
     /// Sockets that the caller gave for the program.
     pub given: &'a [OwnedFd],
 }
@@ -137,12 +139,23 @@ fn build<'a>(
     for (index, step) in steps.iter().enumerate() {
         scaffold.apply(step).map_err(|error| failed(index, error))?;
         if let Step::Start(program) = step {
+            if around.shared {
+                report_sockets(&scaffold.sockets, line).map_err(|errno| failed(index, errno.into()))?;
+            }
             let pid = launch(program, around.standard, &scaffold.sockets, line)
                 .map_err(|error| error.at(index))?;
             return Ok(Attendant::new(pid, index, scaffold.listener, line));
         }
     }
     Err(failed(steps.len(), Errno::EINVAL.into()))
+}
+
+/// Hand copies of the sockets out, for further instances of the service.
+fn report_sockets(sockets: &[OwnedFd], line: &Line) -> Result<()> {
+    for socket in sockets {
+        line.report(&Report::Socket(file::duplicate(socket.as_fd())?))?;
+    }
+    Ok(())
 }
 
 /// Start the program: once this has an answer, it is the program that runs.

@@ -4,6 +4,7 @@
 //! itself: what it wants done it wishes for, and hears how it went.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use host_sys::poll::Interest;
@@ -65,6 +66,15 @@ pub enum Wish {
 pub enum News {
     /// Host names are being looked up, which takes its time.
     LookingUp,
+    /// Its sandbox has its first process.
+    Born {
+        /// Process 1 of the sandbox, by its number on the host.
+        init: i32,
+        /// The instance's cgroup.
+        cgroup: Option<PathBuf>,
+    },
+    /// A socket that was made for the program, which further instances can share.
+    Socket(OwnedFd),
     /// The program runs: execve(2) has succeeded.
     Started,
     /// A thread was refused a system call, which ends its process.

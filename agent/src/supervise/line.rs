@@ -52,6 +52,7 @@ impl Watch<'_> {
                 let terminal = Terminal::join(master, self.streams, standard, interactive)?;
                 self.terminal = Some(terminal);
             }
+            Report::Socket(socket) => self.companion.hear(News::Socket(socket)),
             Report::Ready => self.events.push_back(Event::Ready),
             Report::Started => self.companion.hear(News::Started),
             Report::Denied { call } => {
@@ -86,7 +87,7 @@ impl Watch<'_> {
         match wish {
             Wish::Stop { signal } => {
                 self.stopped = true;
-                let signal = signal.filter(|signal| is_signal(*signal)).unwrap_or(number::TERM);
+                let signal = signal.filter(|signal| is_signal(*signal)).unwrap_or(self.options.stop_signal);
                 self.events.push_back(Event::StopAsked(signal));
             }
             Wish::Kill => {

@@ -279,6 +279,16 @@ pub fn widen_pipe(pipe: BorrowedFd<'_>, bytes: i32) -> Result<()> {
     nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(bytes)).map(|_| ())
 }
 
+/// Have calls on this open file answer `EAGAIN` instead of waiting, for everybody who has it.
+///
+/// # Errors
+/// What fcntl(2) says.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    let flags = OFlag::from_bits_retain(nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL)?);
+    let flags = nix::fcntl::FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK);
+    nix::fcntl::fcntl(fd, flags).map(|_| ())
+}
+
 /// Read once.
 ///
 /// # Errors

@@ -465,7 +465,7 @@ pub fn start(
 ) -> Result<i32> {
     let mut failed = None;
     let pid = spawn_and_wait_for_exec(|| {
-        let mut begin = || -> Result<Infallible> {
+        let begin = || -> Result<Infallible> {
             new_session()?;
             for (number, fd) in (0..).zip(streams) {
                 set_standard(number, fd)?;

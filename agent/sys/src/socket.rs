@@ -84,6 +84,31 @@ pub fn serves(fd: BorrowedFd<'_>) -> Option<(Transport, u16)> {
     }
 }
 
+/// The supplementary groups of whoever made a connection (SO_PEERGROUPS, kernel 4.13), as they were
+/// then.
+///
+/// # Errors
+/// What getsockopt(2) says.
+pub fn peer_groups(connection: BorrowedFd<'_>) -> Result<Vec<u32>> {
+    // No process has more (NGROUPS_MAX of limits.h).
+    let mut groups = vec![0_u32; 65_536];
+    let mut bytes = size_of_val(groups.as_slice()) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `bytes` bytes of numbers to the vector, which is that long,
+    // and then how many it wrote to `bytes`.
+    let done = unsafe {
+        libc::getsockopt(
+            connection.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERGROUPS,
+            groups.as_mut_ptr().cast(),
+            &raw mut bytes,
+        )
+    };
+    check(libc::c_long::from(done))?;
+    groups.truncate(bytes as usize / size_of::<u32>());
+    Ok(groups)
+}
+
 /// A pair of connected sockets.
 ///
 /// # Errors

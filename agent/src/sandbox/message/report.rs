@@ -19,6 +19,8 @@ pub enum Report {
     Failed(Failure),
     /// The other side of the program's terminal.
     Terminal(OwnedFd),
+    /// A socket that was made for the program, for others to share.
+    Socket(OwnedFd),
     /// The program is about to replace process 2: every wall stands.
     Ready,
     /// The program has replaced it.
@@ -93,6 +95,7 @@ impl Report {
         match self {
             Report::Failed(failure) => (message(b'F', &[&failure.encode()]), None),
             Report::Terminal(master) => (vec![b'T'], Some(master.as_fd())),
+            Report::Socket(socket) => (vec![b'L'], Some(socket.as_fd())),
             Report::Ready => (vec![b'R'], None),
             Report::Started => (vec![b'S'], None),
             Report::Denied { call } => (message(b'D', &[&call.to_le_bytes()]), None),
@@ -117,7 +120,7 @@ impl Report {
     ) -> Option<Report> {
         let mut bytes = Reader(bytes);
         let tag = bytes.byte()?;
-        let wanted = usize::from(matches!(tag, b'T' | b't'));
+        let wanted = usize::from(matches!(tag, b'T' | b't' | b'L'));
         let lost = stripped && tag == b't';
         if !lost && (stripped || descriptors.len() != wanted) {
             return None;
@@ -125,6 +128,7 @@ impl Report {
         let report = match tag {
             b'F' => Report::Failed(Failure::decode(bytes.rest())?),
             b'T' => Report::Terminal(descriptors.pop()?),
+            b'L' => Report::Socket(descriptors.pop()?),
             b'R' => Report::Ready,
             b'S' => Report::Started,
             b'D' => Report::Denied { call: bytes.signed()? },

@@ -6,10 +6,9 @@ mod sockets;
 use std::process::ExitCode;
 
 use agent::clock::since_epoch;
-use agent::cgroup::{CgroupError, OutOfMemory};
+use agent::cgroup::OutOfMemory;
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
-use agent::network::boundary::BoundaryError;
 use agent::plan::{Identity, Plan, facts};
 use agent::planning::Planned;
 use agent::run::{Finished, Output, RunError};
@@ -19,14 +18,13 @@ use agent::uids;
 use host_sys::Errno;
 use host_sys::process::Exit;
 use host_sys::signal;
-use manifest_spec::Diagnostic;
 use manifest_spec::quantity::Bytes;
 
 use super::load::{self, InHand, Text};
 use super::exit_code;
 use crate::cli::{PortOffset, RunArguments};
 use crate::ui::Ui;
-use agent::failure::{Error, cause};
+use agent::failure::{self, Error};
 
 pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if let (Some(_), Some(file)) = (&arguments.save, &arguments.manifest.file) {
@@ -78,7 +76,7 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let output = Output::Caller { interactive: arguments.interactive };
     let finished = agent::run::run(&plan, held, &facts, &sockets, output, since_epoch, &mut alone)
         .map_err(|error| {
-            let place = about(&error, &plan).map(|about| loaded.document.place(about));
+            let place = failure::about(&error, &plan).map(|about| loaded.document.place(about));
             Error::Run(error, place)
         })?;
     conclude(&finished, &plan, ui);
@@ -141,52 +139,15 @@ fn told(news: &News, plan: &Plan) -> Option<String> {
             format!("{app}: the program has ended; waiting for processes it left behind")
         }
         News::Killing => format!("{app}: ended by force"),
-        News::Started
+        News::Born { .. }
+        | News::Socket(_)
+        | News::Started
         | News::Denied { .. }
         | News::ProgramEnded(_)
         | News::Terminal { .. }
         | News::Executed { .. }
         | News::NotExecuted { .. } => return None,
     })
-}
-
-/// A failure as a mistake in the manifest, if a key of it is behind it.
-fn about(error: &RunError, plan: &Plan) -> Option<Diagnostic> {
-    match error {
-        RunError::Step { key, failure, .. } if key == "run" => {
-            Some(Diagnostic::new(format!("{}run", plan.key_prefix), cause(failure)))
-        }
-        RunError::Step { key, failure, .. } if !key.is_empty() => {
-            Some(Diagnostic::new(key.clone(), cause(failure)))
-        }
-        RunError::Boundary(error) => match error {
-            BoundaryError::Name(key, error) => {
-                let hint = "check its spelling and the host's DNS, or write its address";
-                Some(Diagnostic::new(key.clone(), error.to_string()).with_hint(hint))
-            }
-            BoundaryError::Interface(key, _, all) => {
-                let hint = format!("its interfaces are {}", all.join(", "));
-                Some(Diagnostic::new(key.clone(), error.to_string()).with_hint(hint))
-            }
-            BoundaryError::Cgroup(error) => {
-                let key = format!("{}{}", plan.key_prefix, limit(error)?);
-                let hint = format!("leave it out with --unset {key}");
-                Some(Diagnostic::new(key, error.to_string()).with_hint(hint))
-            }
-            _ => None,
-        },
-        RunError::Data(data) => Some(Diagnostic::new(data.key.clone(), data.error.to_string())),
-        _ => None,
-    }
-}
-
-/// The limit that the kernel did not take in.
-fn limit(error: &CgroupError) -> Option<&'static str> {
-    match error {
-        CgroupError::Limit(key, ..) | CgroupError::NoFile(key, _) => Some(key),
-        CgroupError::Enable(_, controllers, _) => controllers.first().map(|one| one.key()),
-        _ => None,
-    }
 }
 
 fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
