@@ -16,6 +16,7 @@
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`supervise`] | a started sandbox, to its end |
 //! | [`logs`] | output as records |
+//! | [`audit`] | who did what, in a log that shows tampering |
 //! | [`store`] | directories of ours |
 //!
 //! # Files on disk
@@ -24,6 +25,8 @@
 //! | --- | --- | --- | --- |
 //! | `STATE/uids/UID -> APP` | [`uids`] | [`uids`] | for ever: a uid is never given twice |
 //! | `STATE/state.db` | [`lease`] | [`lease`] | for ever: fences rise over reboots |
+//! | `STATE/audit.log` | [`audit`] | [`audit`] | for ever: only added to |
+//! | `STATE/audit.head`, `STATE/audit.lock` | [`audit`] | [`audit`] | for ever |
 //! | `RUN/leases.db` | [`lease`] | [`lease`] | a boot: another boot id voids what is in it |
 //! | `RUN/forwarding/NETNS-FAMILY-INTERFACE` | [`network`] | [`network`] | while needed |
 //! | `RUN/forwarding/lock` | nobody | [`network`] | a boot |
@@ -40,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod audit;
 pub mod data;
 pub mod lease;
 pub mod lock;
