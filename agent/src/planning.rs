@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use manifest_spec::policy::HostPolicy;
 use manifest_spec::{Diagnostics, Document};
+use serde::{Deserialize, Serialize};
 
 use crate::plan::directories::DirectoryError;
 use crate::plan::{HostFacts, Plan, Settings, resolve};
@@ -15,7 +16,7 @@ use crate::source::{self, Loaded, Overrides, SourceError};
 use crate::uids::{self, UidError};
 
 /// A manifest's text, where it lies, and what is put on top of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// As messages name it.
     pub name: String,

@@ -222,6 +222,7 @@ mod tests {
             address: crate::plan::PlannedAddress::Host,
             addresses: Default::default(),
             wall: crate::plan::Wall::Empty,
+            cgroup: None,
             needs: Vec::new(),
             capabilities: Vec::new(),
             syscalls: Vec::new(),

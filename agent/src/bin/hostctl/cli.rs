@@ -205,6 +205,9 @@ pub struct RunArguments {
     /// Write the manifest that the flags above mean, and run it.
     #[arg(long, value_name = "FILE", help_heading = "Instead of a file")]
     pub save: Option<PathBuf>,
+    /// Run all the same when a limit can't be enforced here.
+    #[arg(long, conflicts_with = "strict")]
+    pub allow_unenforced: bool,
     /// Leave Ctrl-C to the program, as a shell or debugger wants it.
     #[arg(long, short)]
     pub interactive: bool,

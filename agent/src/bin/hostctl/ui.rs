@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
-use crate::error::Error;
+use agent::failure::Error;
 
 /// Where things are printed.
 #[derive(Debug)]
@@ -44,8 +44,13 @@ impl Ui {
         let told = error.told();
         self.line(&self.paint("1;31", "hostctl:"), &told.message);
         if let Some(hint) = told.hint {
-            self.line(&self.paint("36", "  hint:"), &hint);
+            self.hint(&hint);
         }
+    }
+
+    /// What to type about what was said last.
+    pub fn hint(&self, text: &str) {
+        self.line(&self.paint("36", "  hint:"), text);
     }
 
     fn line(&self, start: &str, text: &str) {

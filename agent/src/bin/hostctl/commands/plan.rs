@@ -14,8 +14,8 @@ use agent::planning::Planned;
 
 use super::load::{self, InHand};
 use crate::cli::PlanArguments;
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 
 pub fn plan(arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let text = load::text(&arguments.manifest, &arguments.flags)?;
@@ -72,6 +72,11 @@ fn remarks(plan: &Plan, advice: &[Advice], width: Option<usize>) -> String {
         let rows: Vec<_> =
             plan.unenforced.iter().map(|one| [one.what.clone(), one.why.clone()]).collect();
         shown.push_str(&format!("\nnot enforced here\n{}", page::table(&rows, 1, width)));
+        let demanded: Vec<_> = plan.demands().map(|one| one.what.as_str()).collect();
+        if !demanded.is_empty() {
+            let keys = demanded.join(", ");
+            shown.push_str(&format!("\nrun refuses {keys} without --allow-unenforced\n"));
+        }
     }
     if !advice.is_empty() {
         let rows: Vec<_> = advice

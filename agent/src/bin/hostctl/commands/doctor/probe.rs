@@ -31,9 +31,6 @@ pub fn probe(facts: HostFacts) -> Answers {
             apparmor: setting("kernel/apparmor_restrict_unprivileged_userns"),
             clone: setting("kernel/unprivileged_userns_clone"),
         },
-        unified_cgroups: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-            .iter()
-            .any(|root| Path::new(root).join("cgroup.controllers").exists()),
         places: places.map(|path| Place { path: path.clone(), found: look(path, facts.uid) }),
         policy: policy(&directories.policy()),
         facts,
@@ -120,6 +117,6 @@ fn policy(path: &Path) -> Result<(manifest_spec::policy::UidRange, bool), String
             let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
             Err(first.unwrap_or_default() + &more)
         }
-        Err(error) => Err(crate::error::Error::Source(error).told().message),
+        Err(error) => Err(agent::failure::Error::Source(error).told().message),
     }
 }

@@ -4,11 +4,12 @@
 //! Owns the request and what keeps the scope until the app is in it. hostctl stays in the cgroup it
 //! was started in; a [`Placeholder`] is the scope's first process. hostctl makes folders of its own
 //! below [`Scope::path`], starts the app in one of them, and lets the placeholder go: from then on
-//! the app's processes keep the scope, and systemd removes it with the last of them.
+//! the app's processes keep the scope, and systemd removes it with the last of them. Where the app
+//! has limits, the placeholder steps aside first, into a folder below ([`Scope::make_room`]).
 //!
 //! Invariant: a scope does not outlive both its placeholder and its app, so nothing is left
-//! whatever ends hostctl, and when; seconds later at most. Never moves hostctl, never writes below
-//! the scope.
+//! whatever ends hostctl, and when; seconds later at most. Never moves hostctl, and no process but
+//! the placeholder.
 //!
 //! | module | owns |
 //! | --- | --- |
@@ -20,7 +21,7 @@
 
 mod bus;
 mod call;
-mod place;
+pub(super) mod place;
 mod placeholder;
 mod reply;
 mod request;
@@ -68,6 +69,8 @@ pub enum ScopeError {
     NotStarted(String, String),
     /// A file of /proc can't be read.
     Read(PathBuf, io::Error),
+    /// The placeholder can't be moved aside: to which folder.
+    Aside(PathBuf, io::Error),
     /// The placeholder is not in the unit, but in this cgroup.
     Elsewhere(String, String),
     /// The cgroup of the unit is not in view: that part of cgroup v2 is not mounted here.
@@ -104,6 +107,10 @@ impl std::fmt::Display for ScopeError {
                 write!(f, "systemd did not start {unit}: the result is {result:?}")
             }
             ScopeError::Read(path, error) => write!(f, "{}: {error}", path.display()),
+            ScopeError::Aside(folder, error) => {
+                let folder = folder.display();
+                write!(f, "the first process of a scope can't be moved to {folder}: {error}")
+            }
             ScopeError::Elsewhere(unit, cgroup) => {
                 write!(f, "systemd started {unit}, but its first process is in cgroup {cgroup:?}")
             }
@@ -138,10 +145,28 @@ pub struct Scope {
     placeholder: Placeholder,
 }
 
+/// Where the placeholder waits, below the scope's own cgroup.
+const ASIDE: &str = "hostctl-scope";
+
 impl Scope {
+    /// Leave the scope's own cgroup without a process: the kernel hands no controllers down from
+    /// one that has some.
+    ///
+    /// # Errors
+    /// [`ScopeError::Aside`].
+    pub fn make_room(&self) -> Result<(), ScopeError> {
+        let folder = self.path.join(ASIDE);
+        let number = self.placeholder.pid().to_string();
+        fs::create_dir(&folder)
+            .and_then(|()| fs::write(folder.join("cgroup.procs"), number))
+            .map_err(|error| ScopeError::Aside(folder, error))
+    }
+
     /// End the placeholder. The scope stays as long as another process is in it or below it.
     pub fn release(self) {
         drop(self.placeholder);
+        // If it was made. Whatever stays of it goes with the scope: systemd removes all below.
+        let _ = fs::remove_dir(self.path.join(ASIDE));
     }
 }
 
@@ -221,8 +246,8 @@ fn folder_of(placeholder: &Placeholder, unit: &str) -> Result<PathBuf, ScopeErro
         return Err(ScopeError::Elsewhere(unit.to_owned(), cgroup));
     }
     let mounts = read(Path::new("/proc/self/mountinfo"))?;
-    let folder = place::folder(&mounts, &cgroup).filter(|folder| folder.is_dir());
-    folder.ok_or_else(|| ScopeError::NotMounted(unit.to_owned()))
+    let found = place::folder(&mounts, &cgroup).filter(|(folder, _)| folder.is_dir());
+    found.map(|(folder, _)| folder).ok_or_else(|| ScopeError::NotMounted(unit.to_owned()))
 }
 
 /// The v2 cgroup of a process.

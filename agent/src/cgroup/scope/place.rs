@@ -10,9 +10,9 @@ pub fn cgroup(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::"))
 }
 
-/// The folder of a v2 cgroup, by the text of `/proc/self/mountinfo`; `None` where cgroup v2 is not
-/// mounted, or not that part of it.
-pub fn folder(mountinfo: &str, cgroup: &str) -> Option<PathBuf> {
+/// The folder of a v2 cgroup and the mount point above it, by the text of `/proc/self/mountinfo`;
+/// `None` where cgroup v2 is not mounted, or not that part of it.
+pub fn folder(mountinfo: &str, cgroup: &str) -> Option<(PathBuf, PathBuf)> {
     mountinfo.lines().find_map(|line| {
         let (mount, filesystem) = line.split_once(" - ")?;
         if filesystem.split(' ').next() != Some("cgroup2") {
@@ -21,7 +21,9 @@ pub fn folder(mountinfo: &str, cgroup: &str) -> Option<PathBuf> {
         let mut fields = mount.split(' ').skip(3);
         let (root, point) = (fields.next()?, fields.next()?);
         let below = Path::new(cgroup).strip_prefix(root).ok()?;
-        Some(Path::new(point).join(below))
+        // Joined with nothing, a path would end with a slash.
+        let folder = Path::new(point).components().chain(below.components()).collect();
+        Some((folder, point.into()))
     })
 }
 
@@ -62,8 +64,12 @@ mod tests {
         let all = "31 23 0:27 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw\n";
         let part = "31 23 0:27 /user.slice /mnt rw - cgroup2 cgroup2 rw\n";
         let found = folder(&format!("{v1}{all}"), "/a.slice/b.scope");
-        assert_eq!(found.unwrap(), Path::new("/sys/fs/cgroup/unified/a.slice/b.scope"));
-        assert_eq!(folder(part, SESSION).unwrap(), Path::new("/mnt/user-0.slice/session-3.scope"));
+        let (found, top) = found.unwrap();
+        assert_eq!(found, Path::new("/sys/fs/cgroup/unified/a.slice/b.scope"));
+        assert_eq!(top, Path::new("/sys/fs/cgroup/unified"));
+        let (found, _) = folder(part, SESSION).unwrap();
+        assert_eq!(found, Path::new("/mnt/user-0.slice/session-3.scope"));
+        assert_eq!(folder(all, "/").unwrap().0.as_os_str(), "/sys/fs/cgroup/unified");
         assert_eq!(folder(part, "/system.slice/b.scope"), None);
         assert_eq!(folder(v1, "/a"), None);
     }

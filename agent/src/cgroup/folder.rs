@@ -1,17 +1,17 @@
 //! The cgroup v2 folder of one instance.
 //!
 //! Owns making it before the instance has a process and removing it after the last. Invariant: it
-//! lies below the cgroup that hostctl was started in (or, where systemd owns the host, below one
-//! that systemd made for it), is empty when it is made, and is never another's. A folder that a
-//! killed hostctl left is removed by the next one. Never moves a process.
+//! is empty when it is made, and is never another's. A folder that a killed hostctl left is removed
+//! by the next one. Never moves a process; never decides where it lies.
 
-use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::CgroupError;
+use super::scope::place;
 use crate::lease::holder::Process;
 
 /// First part of the names of our folders.
@@ -20,31 +20,6 @@ const PREFIX: &str = "hostctl-";
 const TRIES: u32 = 50;
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_millis(2);
-
-/// Why there is no cgroup for an instance.
-#[derive(Debug)]
-pub enum CgroupError {
-    /// No cgroup v2 hierarchy is mounted where this process could see its own cgroup.
-    NotMounted,
-    /// The folder can't be made.
-    Make(PathBuf, io::Error),
-    /// It can't be opened.
-    Open(PathBuf, io::Error),
-}
-
-impl fmt::Display for CgroupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CgroupError::NotMounted => f.write_str("no cgroup v2 hierarchy is mounted"),
-            CgroupError::Make(path, error) => {
-                write!(f, "the cgroup {} can't be made: {error}", path.display())
-            }
-            CgroupError::Open(path, error) => write!(f, "{}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for CgroupError {}
 
 /// The folder of an instance, removed when dropped.
 #[derive(Debug)]
@@ -120,36 +95,17 @@ fn maker(name: &str) -> Option<Process> {
     Some(Process { pid, started, namespace })
 }
 
-/// The cgroup v2 folder of this process; `None` where none is in sight.
-pub fn own() -> Option<PathBuf> {
+/// The cgroup v2 folder of this process, and the top of the hierarchy as far as it is mounted;
+/// `None` where none is in sight.
+pub fn own() -> Option<(PathBuf, PathBuf)> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let (root, point) = mounts.lines().find_map(mount)?;
-    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    // A mount may show a part of the hierarchy only.
-    let below = Path::new(own).strip_prefix(root).ok()?;
-    let path = Path::new(point).join(below);
-    path.is_dir().then_some(path)
-}
-
-/// Root and mount point of a line of mountinfo (proc_pid_mountinfo(5)) that mounts cgroup2.
-fn mount(line: &str) -> Option<(&str, &str)> {
-    let (left, right) = line.split_once(" - ")?;
-    let mut fields = left.split(' ').skip(3);
-    right.starts_with("cgroup2 ").then_some((fields.next()?, fields.next()?))
+    let cgroups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    place::folder(&mounts, place::cgroup(&cgroups)?).filter(|(path, _)| path.is_dir())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_unified_mount_is_found_among_others() {
-        let v1 = "33 24 0:29 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu";
-        let v2 = "43 24 0:39 / /sys/fs/cgroup/unified rw,relatime shared:19 - cgroup2 cgroup2 rw";
-        assert_eq!(mount(v1), None);
-        assert_eq!(mount(v2), Some(("/", "/sys/fs/cgroup/unified")));
-    }
 
     #[test]
     fn a_folder_names_its_maker() {

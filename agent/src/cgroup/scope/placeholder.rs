@@ -66,10 +66,10 @@ impl Placeholder {
     }
 }
 
-/// Whether this process's cgroup is that of the unit.
+/// Whether this process's cgroup is that of the unit, or the folder below it for who steps aside.
 fn is_in(unit: &str) -> bool {
     let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    place::cgroup(&text).and_then(|cgroup| Path::new(cgroup).file_name()) == Some(unit.as_ref())
+    place::cgroup(&text).is_some_and(|cgroup| Path::new(cgroup).iter().any(|part| part == unit))
 }
 
 impl Drop for Placeholder {
