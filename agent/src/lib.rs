@@ -20,6 +20,7 @@
 //! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
 //! | [`fleet`] | what to do next for all apps |
 //! | [`logs`] | output as records |
+//! | [`audit`] | who did what, in a log that shows tampering |
 //! | [`state`] | the file that outlives a reboot |
 //! | [`store`] | directories of ours |
 //! | [`clock`] | the time of day |
@@ -31,6 +32,8 @@
 //! | --- | --- | --- | --- |
 //! | `STATE/uids/UID -> APP` | [`uids`] | [`uids`] | for ever: a uid is never given twice |
 //! | `STATE/state.db` | [`lease`], hostd | [`lease`], hostd | for ever: fences, what is deployed |
+//! | `STATE/audit.log` | [`audit`] | [`audit`] | for ever: only added to |
+//! | `STATE/audit.head`, `STATE/audit.lock` | [`audit`] | [`audit`] | for ever |
 //! | `RUN/leases.db` | [`lease`] | [`lease`] | a boot: another boot id voids what is in it |
 //! | `RUN/forwarding/NETNS-FAMILY-INTERFACE` | [`network`] | [`network`] | while needed |
 //! | `RUN/forwarding/lock` | nobody | [`network`] | a boot |

@@ -15,6 +15,7 @@ use super::peer::Peer;
 use super::record::ServiceRecord;
 use super::refusal;
 use super::world::{App, World};
+use crate::audit::Deed;
 use crate::failure::Error;
 use crate::keep::assignment::Name;
 use crate::source;
@@ -197,7 +198,7 @@ impl World {
     ) -> Result<(), ErrorBody> {
         let at_ms = self.now_ms();
         self.audit
-            .append(peer.actor(), at_ms, action, target, parameters)
+            .append(&peer.actor(), at_ms, Deed::done(action, target, parameters))
             .map_err(|error| refusal::audit(&error))
     }
 

@@ -42,7 +42,7 @@ impl Peer {
 
     /// As the audit log names it.
     pub fn actor(&self) -> Actor {
-        Actor { uid: self.uid, gid: self.gid, pid: self.pid, user: self.name() }
+        Actor { uid: self.uid, gid: self.gid, pid: self.pid, user: self.user.clone() }
     }
 
     /// Whether hostd does as it says without asking the policy.
