@@ -87,7 +87,7 @@ for pair in memory.max=67108864 memory.high=66060288 memory.swap.max=0 memory.oo
     [ $file = memory.swap.max ] && [ ! -e $at/$file ] && continue
     holds "$file" is "$(cat $at/$file)" "${pair#*=}"
 done
-holds "the placeholder is gone" is "$(cat $at/../cgroup.procs; ls -d $at/../hostctl-scope 2> /dev/null)" ""
+holds "the scope's own cgroup has no process" is "$(cat $at/../cgroup.procs)" ""
 
 echo "--- memory"
 begin eats || exit 1
@@ -104,6 +104,11 @@ holds "with all its processes" is "$(wc -l < $stays_at/cgroup.procs)" 2
 kill $stays
 wait $stays
 holds "nothing is left" eventually gone
+begin stays || exit 1
+systemctl stop "$(basename "$(dirname "$at")")"
+wait $pid
+holds "a scope with limits can be stopped" is $? 143
+holds "nothing is left of it" eventually gone
 
 echo "--- processes"
 for name in forks roots; do
@@ -199,7 +204,8 @@ holds "and told why" matches "$refused" "hostctl: limits.memory can't be enforce
 
 echo "--- without systemd"
 begin stays unshare --mount sh -c 'mount -t tmpfs none /run/systemd && exec "$@"' sh || failed=1
-holds "the app is below the root of all cgroups" matches "$at" "$tree/hostctl-stays.main.1-*"
+holds "the app is in the nearest cgroup without processes" matches "$at" \
+    "$tree/system.slice/hostctl-stays.main.1-*"
 holds "and limited" is "$(cat $at/memory.max)" 67108864
 kill $pid
 wait $pid

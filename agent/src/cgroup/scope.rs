@@ -3,9 +3,10 @@
 //!
 //! Owns the request and what keeps the scope until the app is in it. hostctl stays in the cgroup it
 //! was started in; a [`Placeholder`] is the scope's first process. hostctl makes folders of its own
-//! below [`Scope::path`], starts the app in one of them, and lets the placeholder go: from then on
-//! the app's processes keep the scope, and systemd removes it with the last of them. Where the app
-//! has limits, the placeholder steps aside first, into a folder below ([`Scope::make_room`]).
+//! below [`Scope::path`], starts the app in one of them, and lets the placeholder go, at once or at
+//! the end: from then on the app's processes keep the scope, and systemd removes it with the last of
+//! them. Where the app has limits, the placeholder steps aside first, into a folder below
+//! ([`Scope::make_room`]).
 //!
 //! Invariant: a scope does not outlive both its placeholder and its app, so nothing is left
 //! whatever ends hostctl, and when; seconds later at most. Never moves hostctl, and no process but
