@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use manifest_spec::policy::HostPolicy;
 use manifest_spec::{Diagnostics, Document};
+use serde::{Deserialize, Serialize};
 
 use crate::plan::directories::DirectoryError;
 use crate::plan::{HostFacts, Plan, Settings, resolve};
@@ -15,7 +16,7 @@ use crate::source::{self, Loaded, Overrides, SourceError};
 use crate::uids::{self, UidError};
 
 /// A manifest's text, where it lies, and what is put on top of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// As messages name it.
     pub name: String,
@@ -71,10 +72,7 @@ impl From<SourceError> for PlanningError {
 /// # Errors
 /// The first stage that fails, with everything that is wrong in it.
 pub fn plan(source: &Source, settings: Settings) -> Result<Planned, PlanningError> {
-    let facts = match &settings.cgroup_parent {
-        Some(parent) => HostFacts::probe()?.below(parent),
-        None => HostFacts::probe()?,
-    };
+    let facts = HostFacts::probe()?;
     let loaded = load(source, &facts)?;
     let policy = source::policy(&facts.directories.policy())?;
     let plan = resolve_for(source, &loaded, &facts, &policy, settings)?;

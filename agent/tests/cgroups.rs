@@ -29,7 +29,7 @@ fn inside(cgroup: &Cgroup, script: &str) -> Child {
 fn eventually(what: &str, cgroup: &Cgroup, is_so: impl Fn(&Usage) -> bool) -> Usage {
     let end = Instant::now() + Duration::from_secs(30);
     loop {
-        let usage = Usage::read(cgroup.path()).unwrap();
+        let usage = Usage::read(cgroup.as_fd());
         if is_so(&usage) {
             return usage;
         }
@@ -41,7 +41,7 @@ fn eventually(what: &str, cgroup: &Cgroup, is_so: impl Fn(&Usage) -> bool) -> Us
 #[test]
 fn numbers_are_those_of_the_processes_inside() {
     let cgroup = cgroup("usage");
-    let empty = Usage::read(cgroup.path()).unwrap();
+    let empty = Usage::read(cgroup.as_fd());
     assert_eq!((empty.processes, empty.cpu_usec), (Some(0), Some(0)), "{empty:?}");
     let mut child = inside(&cgroup, "sleep 60 & while :; do :; done");
     let busy = eventually("two are in it and one of them works", &cgroup, |usage| {
@@ -50,7 +50,6 @@ fn numbers_are_those_of_the_processes_inside() {
     // Whatever counts it, two processes have some pages, and no more than a shell has.
     assert!((100_000..100_000_000).contains(&busy.memory.unwrap()), "{busy:?}");
     assert_eq!(busy.exact, cgroup.path().join("memory.current").exists());
-    assert!(busy.pressure.is_none_or(|pressure| (0.0..=100.0).contains(&pressure.cpu)), "{busy:?}");
     assert_eq!(OutOfMemory::look(cgroup.as_fd()), None);
     let folder = cgroup.path().to_owned();
     std::fs::write(folder.join("cgroup.kill"), "1").unwrap();
@@ -58,7 +57,6 @@ fn numbers_are_those_of_the_processes_inside() {
     eventually("nobody is left", &cgroup, |usage| usage.processes == Some(0));
     drop(cgroup);
     assert!(!folder.exists());
-    assert_eq!(Usage::read(&folder), None);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //! `NAME.plan` and, where there is a plan, `NAME.steps`. `UPDATE_GOLDENS=1` rewrites them.
 //!
 //! Comments at the top of a manifest say what the case adds to it:
-//! `# host:` root, user, clash or hybrid (controllers in cgroup v1) · `# service:` · `# offset:` · `# profile:` · `# variable:` ·
-//! `# set:` · `# uid:` · `# policy:` a line of policy.toml.
+//! `# host:` root, user, clash or hybrid (controllers in cgroup v1) · `# service:` · `# offset:` ·
+//! `# profile:` · `# variable:` · `# set:` · `# uid:` · `# keeper:` hostd · `# policy:` a line of
+//! policy.toml.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)] // a test that can't go on should stop there
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use agent::cgroup::place::Lack;
 use agent::cgroup::{Cgroups, Controller, Place};
 use agent::plan::facts::RootEntry;
-use agent::plan::{Directories, HostFacts, Plan, Settings, explain, resolve};
+use agent::plan::{Directories, HostFacts, Keeper, Plan, Settings, explain, resolve};
 use agent::sandbox;
 use agent::source::{self, Loaded, Overrides, SourceError};
 use manifest_spec::policy::HostPolicy;
@@ -31,6 +32,7 @@ struct Case {
     uid: Option<u32>,
     overrides: Overrides,
     policy: String,
+    deployed: bool,
 }
 
 impl Case {
@@ -50,6 +52,7 @@ impl Case {
                     let (name, value) = value.split_once('=').unwrap();
                     case.overrides.variables.push((name.to_owned(), value.to_owned()));
                 }
+                "keeper" => case.deployed = value == "hostd",
                 "policy" => writeln!(case.policy, "{value}").unwrap(),
                 _ => panic!("unknown line: {line}"),
             }
@@ -62,6 +65,7 @@ impl Case {
             folder: "/srv/app".into(),
             service: self.service.clone(),
             uid: self.uid,
+            keeper: if self.deployed { Keeper::Daemon } else { Keeper::Foreground },
             ..Settings::default()
         }
     }
@@ -81,6 +85,11 @@ fn facts(host: &str) -> HostFacts {
         kernel: (6, 1),
         uid: if root { 0 } else { 1000 },
         gid: if root { 0 } else { 1000 },
+        user: Some(if root { "root" } else { "ann" }.to_owned()),
+        groups: match root {
+            true => vec![(0, Some("root".to_owned()))],
+            false => vec![(1000, None), (50, Some("staff".to_owned()))],
+        },
         home: Some(if root { "/root" } else { "/home/ann" }.into()),
         landlock: 2,
         notify: true,

@@ -1,7 +1,7 @@
 //! Every format hostctl shares with other processes.
 //!
 //! Owns the manifest (`app.toml`), the host policy (`policy.toml`), the resolved manifest an app
-//! reads and the log record. Invariant: the same text and the same layers give the same value or
+//! reads, the log record and the messages of hostd's API. Invariant: the same text and the same layers give the same value or
 //! the same errors, on every host. Never opens a file, never asks the host, never reads a clock;
 //! no input makes it panic.
 //!
@@ -14,10 +14,12 @@
 //! | [`schema`](mod@schema) | the JSON Schema and the key reference, derived from the decoders |
 //! | [`policy`] | what the operator of a host allows |
 //! | [`wire`] | what the app and the log reader see |
+//! | [`api`] | what a client and hostd say to each other |
 //! | [`limits`] | every bound on the size of an input |
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod command;
 mod decode;
 pub mod document;

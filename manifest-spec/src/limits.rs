@@ -6,6 +6,10 @@
 /// Length of a manifest, a drop-in or a host policy.
 pub const FILE_BYTES: usize = 1 << 20;
 
+/// Body of a request to hostd: a manifest as JSON, in which a character may take six bytes, and what
+/// is put on top of it.
+pub const REQUEST_BYTES: usize = 8 << 20;
+
 /// Length of one string.
 pub const STRING_BYTES: usize = 64 << 10;
 
@@ -41,6 +45,12 @@ pub const MEMORY_LEAST: u64 = 1 << 20;
 
 /// Percent of one core: a thousand cores.
 pub const CPU_PERCENT: u32 = 100_000;
+
+/// Weight of an instance's disk time: the kernel's `CGROUP_WEIGHT_MAX`.
+pub const IO_WEIGHT: u32 = 10_000;
+
+/// Health checks in a row before they count.
+pub const CHECKS: u32 = 100;
 
 /// Longest duration, in days.
 pub const SPAN_DAYS: u64 = 3660;

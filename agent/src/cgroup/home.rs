@@ -4,6 +4,7 @@
 //! instance.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 use super::scope::{self, Scope};
 use super::{Cgroup, CgroupError, Controller, Place, controllers, limits};
@@ -47,6 +48,11 @@ impl Home {
         limits::write(cgroup.path(), &limits::lines(limits, &planned.controllers))?;
         let is_read_last = planned.controllers.contains(&Controller::Memory);
         Ok(Home { cgroup, scope, is_read_last })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.cgroup.path()
     }
 
     /// Its first process is there, and keeps the scope from now on. But where the kernel may end

@@ -2,7 +2,7 @@
 //!
 //! Invariant: reading changes nothing and never fails: a number that is not to be had, or not
 //! understood, is none. Every file is found below the folder that is held open, so that no other
-//! cgroup of that name is read. Pure, but for [`Usage::read`], [`Usage::of`] and [`OutOfMemory::look`].
+//! cgroup of that name is read. Pure, but for [`Usage::read`] and [`OutOfMemory::look`].
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,33 +32,27 @@ pub struct Usage {
     pub io_read: Option<u64>,
     /// Bytes written to them.
     pub io_written: Option<u64>,
-    /// Time lost by waiting; `None` where the kernel does not keep it (`psi=0`).
-    pub pressure: Option<Pressure>,
+    /// Time lost by waiting.
+    pub pressure: Pressure,
     /// Processes that were ended because there was no memory.
     pub oom_kills: Option<u64>,
 }
 
 /// Pressure stall information: in how many percent of the last ten seconds at least one process
 /// waited (PSI, Documentation/accounting/psi).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Pressure {
     /// For a processor.
-    pub cpu: f64,
+    pub cpu: Option<f64>,
     /// For memory.
-    pub memory: f64,
+    pub memory: Option<f64>,
     /// For a device.
-    pub io: f64,
+    pub io: Option<f64>,
 }
 
 impl Usage {
-    /// Those of the cgroup with this folder; `None` where it has gone.
-    pub fn read(folder: &Path) -> Option<Usage> {
-        let folder = fs::File::open(folder).ok()?;
-        Some(Usage::of(folder.as_fd()))
-    }
-
-    /// Those of a cgroup that is held open.
-    pub fn of(folder: BorrowedFd<'_>) -> Usage {
+    /// Read them. `folder` is the cgroup's.
+    pub fn read(folder: BorrowedFd<'_>) -> Usage {
         let text = |name: &str| read(folder, name);
         let count = |name: &str| text(name).as_deref().and_then(number);
         let memory = count("memory.current");
@@ -67,6 +61,7 @@ impl Usage {
         let of_memory = |name: &str| count(name).filter(|_| exact);
         let cpu = text("cpu.stat").unwrap_or_default();
         let io = text("io.stat");
+        let pressure = |name: &str| text(name).as_deref().and_then(some_avg10);
         Usage {
             memory: memory.or_else(|| estimate(folder)),
             exact,
@@ -77,7 +72,11 @@ impl Usage {
             processes: count("pids.current").or_else(|| lines(&text("cgroup.threads")?)),
             io_read: io.as_deref().and_then(|io| of_devices(io, "rbytes")),
             io_written: io.as_deref().and_then(|io| of_devices(io, "wbytes")),
-            pressure: pressure(&text),
+            pressure: Pressure {
+                cpu: pressure("cpu.pressure"),
+                memory: pressure("memory.pressure"),
+                io: pressure("io.pressure"),
+            },
             oom_kills: text("memory.events").as_deref().and_then(|text| keyed(text, "oom_kill")),
         }
     }
@@ -151,15 +150,6 @@ fn of_devices(text: &str, key: &str) -> Option<u64> {
         .try_fold(0_u64, |sum, value| Some(sum.saturating_add(value?)))
 }
 
-fn pressure(text: &dyn Fn(&str) -> Option<String>) -> Option<Pressure> {
-    let percent = |name: &str| some_avg10(&text(name)?);
-    Some(Pressure {
-        cpu: percent("cpu.pressure")?,
-        memory: percent("memory.pressure")?,
-        io: percent("io.pressure")?,
-    })
-}
-
 /// Percent, as in `some avg10=1.53 avg60=0.30 avg300=0.07 total=2412`.
 fn some_avg10(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
@@ -231,8 +221,7 @@ mod tests {
     #[test]
     fn a_folder_of_no_cgroup_has_no_numbers() {
         let folder = fs::File::open(std::env::temp_dir()).unwrap();
-        assert_eq!(Usage::of(folder.as_fd()), Usage::default());
-        assert_eq!(Usage::read(Path::new("/nowhere/at/all")), None);
+        assert_eq!(Usage::read(folder.as_fd()), Usage::default());
         assert_eq!(OutOfMemory::look(folder.as_fd()), None);
     }
 }

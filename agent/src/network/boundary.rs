@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use manifest_spec::manifest::Network;
@@ -158,6 +159,11 @@ impl Boundary {
     /// Whether the kernel ended something of the instance for want of memory.
     pub fn out_of_memory(&self) -> Option<OutOfMemory> {
         self.cgroup().and_then(OutOfMemory::look)
+    }
+
+    /// Its place on the host.
+    pub fn cgroup_path(&self) -> Option<&Path> {
+        self.home.as_ref().map(Home::path)
     }
 
     /// The instance has its first process now.

@@ -228,6 +228,12 @@ mod tests {
             syscalls: Vec::new(),
             limits: Default::default(),
             log_files: Vec::new(),
+            ready: crate::plan::Readiness {
+                by: crate::plan::ReadyBy::Notify,
+                within: std::time::Duration::ZERO,
+            },
+            health: None,
+            stop_signal: 0,
             grace: std::time::Duration::ZERO,
             unenforced: Vec::new(),
         }

@@ -11,6 +11,7 @@ use manifest_spec::policy::UidRange;
 use serde::Serialize;
 
 use super::directories::{Directories, DirectoryError};
+use crate::accounts::{self, Group};
 use crate::cgroup::{Cgroups, scope};
 use crate::network::{enforcement, names, private};
 
@@ -29,6 +30,10 @@ pub struct HostFacts {
     pub uid: u32,
     /// Effective gid of the caller.
     pub gid: u32,
+    /// The caller's name, if the host knows one.
+    pub user: Option<String>,
+    /// Every group of the caller.
+    pub groups: Vec<Group>,
     /// Home directory of the caller.
     pub home: Option<PathBuf>,
     /// Landlock ABI, 0 without Landlock.
@@ -76,12 +81,16 @@ impl HostFacts {
     /// When the directories are unknown.
     pub fn probe() -> Result<Self, DirectoryError> {
         let (uid, gid) = host_sys::creds::effective();
+        let groups = host_sys::creds::groups().unwrap_or_else(|_| vec![gid]);
+        let text = |path| std::fs::read_to_string(path).unwrap_or_default();
         let files = host_sys::limit::get(host_sys::limit::Limit::Files);
         let systemd = scope::is_booted();
         Ok(HostFacts {
             kernel: kernel(),
             uid,
             gid,
+            user: accounts::user(&text("/etc/passwd"), uid),
+            groups: accounts::groups(&text("/etc/group"), groups),
             home: variable("HOME").map(PathBuf::from),
             landlock: host_sys::landlock::abi(),
             notify: host_sys::seccomp::can_notify(),

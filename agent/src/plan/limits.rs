@@ -12,13 +12,17 @@ pub(super) fn cgroup(
     limits: &PlannedLimits,
     wall: Wall,
     facts: &HostFacts,
+    counted: bool,
 ) -> Option<PlannedCgroup> {
     let cgroups = &facts.cgroups;
     let controllers: Vec<_> =
         asked(limits).filter(|one| cgroups.controllers.contains(one)).collect();
     let place = match controllers.is_empty() {
         false => cgroups.limited.clone(),
-        true => cgroups.plain.clone().filter(|_| wall == Wall::Cgroup || cgroups.always),
+        true => {
+            let needed = wall == Wall::Cgroup || counted || cgroups.always;
+            cgroups.plain.clone().filter(|_| needed)
+        }
     };
     place.map(|place| PlannedCgroup { place, controllers })
 }

@@ -10,8 +10,9 @@ mod environment;
 pub mod explain;
 pub mod facts;
 mod grants;
+pub mod lifecycle;
 pub mod limits;
-mod permit;
+pub mod permit;
 pub mod resolve;
 pub mod survey;
 mod unenforced;
@@ -25,10 +26,12 @@ use manifest_spec::policy::AddressRange;
 use serde::Serialize;
 
 use crate::cgroup::{Controller, Place};
+use crate::keep::assignment::Deployer;
 use crate::network::rules::OwnAddress;
 
 pub use directories::Directories;
 pub use facts::HostFacts;
+pub use lifecycle::{HealthCheck, PlannedProbe, Readiness, ReadyBy};
 pub use resolve::{Keeper, Settings, resolve};
 
 /// One instance of one service, resolved against a host.
@@ -84,8 +87,20 @@ pub struct Plan {
     pub limits: PlannedLimits,
     /// Files that output is recorded in.
     pub log_files: Vec<PathBuf>,
+    /// When it does its work.
+    pub ready: Readiness,
+    /// How to tell that it still does.
+    pub health: Option<HealthCheck>,
+    /// The signal that asks the program to end, by number.
+    pub stop_signal: i32,
     /// Time between the request to stop and the end by force.
     pub grace: Duration,
+    /// Whether instances of the service share the sockets that are handed over.
+    pub shares_sockets: bool,
+    /// The socket behind `$NOTIFY_SOCKET` on the host, if it gets one.
+    pub notify: Option<PathBuf>,
+    /// Whose rights granted paths are judged by; `None` for the caller's.
+    pub deployer: Option<Deployer>,
     /// Promises this host, mode or version does not keep; shown before the program starts.
     pub unenforced: Vec<Unenforced>,
 }

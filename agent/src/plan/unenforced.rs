@@ -173,6 +173,9 @@ pub(super) fn unenforced(
     if service.health.is_some() && foreground {
         name(false, "health", "this version does not check health in the foreground");
     }
+    if service.ready.is_some() && foreground {
+        name(false, "ready", "nothing waits for a service in the foreground");
+    }
     if service.policy.is_some() {
         name(false, "policy", BALANCER);
     }

@@ -7,6 +7,24 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Whether files are written instead of compared.
+#[allow(clippy::disallowed_methods, reason = "the one switch of the tests")]
+pub(crate) fn updating() -> bool {
+    std::env::var_os("UPDATE_GOLDENS").is_some()
+}
+
+/// Compares a file below `tests/` with what comes of its own text.
+pub(crate) fn same(file: &str, outcome: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let found = outcome(&text);
+    if updating() {
+        fs::write(&path, &found).expect("the folder can be written");
+        return;
+    }
+    assert_eq!(text, found, "{file} is not what comes of it (UPDATE_GOLDENS=1 rewrites it)");
+}
+
 /// A folder of pairs.
 pub(crate) struct Pairs {
     /// Below `tests/`.
@@ -43,9 +61,8 @@ impl Pairs {
     }
 
     /// Compares every input's outcome with its file, and finds files without an input.
-    #[allow(clippy::disallowed_methods, reason = "the one switch of the tests")]
     pub(crate) fn check(&self, outcome: impl Fn(&str, &str) -> String) {
-        let update = std::env::var_os("UPDATE_GOLDENS").is_some();
+        let update = updating();
         let names = self.names();
         let mut drift = Vec::new();
         for name in &names {

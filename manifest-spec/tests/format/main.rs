@@ -2,8 +2,10 @@
 //! files in the folders beside this one.
 
 mod accept;
+mod api;
 mod golden;
 mod layers;
+mod permissions;
 mod properties;
 mod schema;
 mod strings;

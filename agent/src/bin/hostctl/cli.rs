@@ -189,9 +189,9 @@ pub struct HostArguments {
     #[arg(long)]
     pub strict: bool,
 
-    /// Time between the request to stop and the end by force.
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    pub grace: String,
+    /// Time between the request to stop and the end by force, instead of the manifest's.
+    #[arg(long, value_name = "DURATION")]
+    pub grace: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use manifest_spec::manifest::Protocol;
 use manifest_spec::quantity::Span;
 
 use crate::cli::{FlagArguments, HostArguments, ManifestArguments, PortOffset};
-use crate::error::Error;
+use agent::failure::Error;
 
 /// Prefix of variables that override values.
 const VARIABLES: &str = "HOSTCTL_SET_";
@@ -116,7 +116,7 @@ pub fn plan(
         address: held.address,
         sockets: held.sockets.clone(),
         term: facts::variable("TERM").filter(|_| is_terminal()),
-        grace: grace(&host.grace)?,
+        grace: host.grace.as_deref().map(grace).transpose()?,
         ..Settings::default()
     };
     Ok(planning::plan(&source, settings)?)

@@ -11,8 +11,6 @@ pub mod plan;
 pub mod run;
 pub mod schema;
 
-use std::time::Duration;
-
 use host_sys::process::Exit;
 
 /// The program's own code, or 128+N as shells count signals.
@@ -21,11 +19,6 @@ fn exit_code(exit: Exit) -> u8 {
         Exit::Code(code) => code,
         Exit::Signal(number, _) => 128_u8.saturating_add(u8::try_from(number).unwrap_or(127)),
     }
-}
-
-#[allow(clippy::disallowed_methods)] // the edge where the clock is read
-fn now() -> Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A TOML basic string (TOML 1.0, section String).

@@ -1,45 +1,53 @@
 //! The one boundary where failures become exit codes, sentences and hints.
 //!
-//! Invariant: exit codes are decided here and nowhere else (sysexits.h's numbers where one fits,
-//! the shell's 126 and 127), and they never change their meaning.
+//! The command line, a keeper and hostd tell the same failure in the same words. Invariant: exit
+//! codes are decided here and nowhere else (sysexits.h's numbers where one fits, the shell's 126 and
+//! 127), and they never change their meaning. Never prints.
+
+mod about;
 
 use std::path::PathBuf;
 
-use agent::cgroup::CgroupError;
-use agent::lease::LeaseError;
-use agent::lock::LockError;
-use agent::network::boundary::BoundaryError;
-use agent::network::enforcement::EnforcementError;
-use agent::plan::Unenforced;
-use agent::plan::directories::DirectoryError;
-use agent::planning::PlanningError;
-use agent::run::RunError;
-use agent::sandbox::message::Failure;
-use agent::source::SourceError;
-use agent::uids::UidError;
+use crate::cgroup::CgroupError;
+use crate::daemon::DaemonError;
+use crate::daemon::place::PlaceError;
+use crate::lease::LeaseError;
+use crate::lock::LockError;
+use crate::network::boundary::BoundaryError;
+use crate::network::enforcement::EnforcementError;
+use crate::plan::Unenforced;
+use crate::plan::directories::DirectoryError;
+use crate::planning::PlanningError;
+use crate::run::RunError;
+use crate::sandbox::message::Failure;
+use crate::source::SourceError;
+use crate::state::StateError;
+use crate::uids::UidError;
 use host_sys::Errno;
 use manifest_spec::{Diagnostic, Diagnostics};
 
+pub use about::about;
+
 /// The command line is wrong in a way that clap can't see.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 /// EX_DATAERR.
-const DATA: u8 = 65;
+pub const DATA: u8 = 65;
 /// EX_NOINPUT.
-const NO_INPUT: u8 = 66;
+pub const NO_INPUT: u8 = 66;
 /// EX_UNAVAILABLE.
-const UNAVAILABLE: u8 = 69;
+pub const UNAVAILABLE: u8 = 69;
 /// EX_OSERR.
-const SYSTEM: u8 = 71;
+pub const SYSTEM: u8 = 71;
 /// EX_CANTCREAT.
-const CANT_CREATE: u8 = 73;
+pub const CANT_CREATE: u8 = 73;
 /// EX_TEMPFAIL.
-const HELD: u8 = 75;
+pub const HELD: u8 = 75;
 /// EX_NOPERM.
-const NOT_PERMITTED: u8 = 77;
+pub const NOT_PERMITTED: u8 = 77;
 /// The shell's: found, but can't be executed.
-const NOT_EXECUTABLE: u8 = 126;
+pub const NOT_EXECUTABLE: u8 = 126;
 /// The shell's: not found.
-const NOT_FOUND: u8 = 127;
+pub const NOT_FOUND: u8 = 127;
 
 /// Everything that ends a command early.
 #[derive(Debug)]
@@ -64,6 +72,8 @@ pub enum Error {
     Lock(LockError),
     /// Running: the failure, and the place in the manifest that named the object.
     Run(RunError, Option<Diagnostic>),
+    /// hostd can't begin.
+    Daemon(DaemonError),
     /// A file that can't be written.
     Write(PathBuf, std::io::Error),
     /// A file that is there already and is not overwritten.
@@ -112,7 +122,9 @@ impl From<DirectoryError> for Error {
 /// What is printed: a sentence, more lines if needed, a hint if there is one.
 #[derive(Debug, Default)]
 pub struct Told {
+    /// What happened, a sentence or several lines.
     pub message: String,
+    /// What to type instead.
     pub hint: Option<String>,
 }
 
@@ -141,6 +153,7 @@ impl Error {
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
+            Error::Daemon(error) => daemon_code(error),
         }
     }
 
@@ -161,6 +174,7 @@ impl Error {
             Error::Lease(error) => lease(error),
             Error::Lock(error) => lock(error),
             Error::Run(error, place) => run(error, place.as_ref()),
+            Error::Daemon(error) => daemon(error),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
             }
@@ -240,6 +254,36 @@ fn lease(error: &LeaseError) -> Told {
             told.hint("see HOSTCTL_RUN_DIR for keeping leases elsewhere")
         }
         LeaseError::Proc => told.hint("mount /proc"),
+    }
+}
+
+fn daemon_code(error: &DaemonError) -> u8 {
+    match error {
+        DaemonError::Place(PlaceError::Taken(..)) => HELD,
+        DaemonError::Io(_) => SYSTEM,
+        _ => UNAVAILABLE,
+    }
+}
+
+fn daemon(error: &DaemonError) -> Told {
+    let told = Told::new(error.to_string());
+    match error {
+        DaemonError::Place(PlaceError::Taken(..)) => told.hint(
+            "a second hostd needs directories of its own: HOSTCTL_STATE_DIR, HOSTCTL_RUN_DIR and HOSTCTL_CONFIG_DIR",
+        ),
+        DaemonError::Place(PlaceError::Gone(path)) => told.hint(format!(
+            "put {} back from a backup; or, to begin with nothing deployed, remove {}",
+            path.display(),
+            path.with_file_name("hostd.mark").display()
+        )),
+        DaemonError::State(StateError::Broken(path, _)) => told.hint(format!(
+            "the apps go on meanwhile; put {} back from a backup, or move it aside and deploy anew",
+            path.display()
+        )),
+        DaemonError::Place(_) | DaemonError::State(_) | DaemonError::Store(_) => {
+            told.hint("see HOSTCTL_STATE_DIR and HOSTCTL_RUN_DIR for keeping files elsewhere")
+        }
+        DaemonError::Io(_) => told,
     }
 }
 

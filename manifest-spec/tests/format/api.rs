@@ -1,0 +1,113 @@
+//! Promise: the messages of hostd's API keep their form. Each is a file in `tests/api`, read into
+//! its type and written back to the same text; keys a reader does not know are ignored.
+
+use manifest_spec::api::{
+    AppList, AppStatus, AuditList, Changed, DeployRequest, Deployed, DiagnosticBody, Difference,
+    ErrorBody, ErrorCode, Event, EventKind, ExecRequest, History, HostStatus, OverridesWire,
+    PlanRequest, PortOffset, RemoveRequest, RollbackRequest, ScaleRequest, ServiceRequest,
+};
+use manifest_spec::{Document, limits};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, from_str, json};
+
+use crate::golden::same;
+
+mod frames;
+
+/// A file's text, read into the type it is of, and written again.
+type Again = fn(&str) -> String;
+
+/// Every message, by the name of its file.
+fn kept() -> Vec<(&'static str, Again)> {
+    vec![
+        ("host-status", again::<HostStatus>),
+        ("app-list", again::<AppList>),
+        ("app-status", again::<AppStatus>),
+        ("app-status-first", again::<AppStatus>),
+        ("deploy-request", again::<DeployRequest>),
+        ("deploy-request-least", again::<DeployRequest>),
+        ("deployed", again::<Deployed>),
+        ("plan-request", again::<PlanRequest>),
+        ("difference", again::<Difference>),
+        ("service-request", again::<ServiceRequest>),
+        ("scale-request", again::<ScaleRequest>),
+        ("rollback-request", again::<RollbackRequest>),
+        ("remove-request", again::<RemoveRequest>),
+        ("changed", again::<Changed>),
+        ("history", again::<History>),
+        ("event", again::<Event>),
+        ("event-of-host", again::<Event>),
+        ("exec-request", again::<ExecRequest>),
+        ("exec-request-terminal", again::<ExecRequest>),
+        ("error-body", again::<ErrorBody>),
+        ("error-body-diagnostics", again::<ErrorBody>),
+        ("audit-list", again::<AuditList>),
+    ]
+}
+
+fn again<T: DeserializeOwned + Serialize>(text: &str) -> String {
+    let read: T = from_str(text).expect("the form of version 1");
+    format!("{}\n", serde_json::to_string_pretty(&read).expect("it is JSON"))
+}
+
+#[test]
+fn every_message_keeps_its_form() {
+    for (name, again) in kept() {
+        same(&format!("api/{name}.json"), again);
+    }
+}
+
+#[test]
+fn every_file_is_of_a_message() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api");
+    for entry in std::fs::read_dir(folder).expect("the folder exists") {
+        let name = entry.expect("it can be read").file_name().into_string().expect("UTF-8");
+        let known = kept().iter().any(|(kept, _)| name == format!("{kept}.json"));
+        assert!(known, "tests/api/{name} is of no message");
+    }
+}
+
+#[test]
+fn a_later_daemon_may_say_more() {
+    let with = |text: &str| {
+        let mut value: Value = from_str(text).expect("it is JSON");
+        value["new"] = json!({ "key": 1 });
+        value.to_string()
+    };
+    let list: AppList = from_str(&with(r#"{"apps":[]}"#)).expect("unknown keys are ignored");
+    assert!(list.apps.is_empty());
+    let event: Event = from_str(r#"{"seq":1,"at_ms":2,"kind":"melted","text":""}"#).expect("read");
+    assert_eq!(event.kind, EventKind::Unknown);
+    let error: ErrorBody =
+        from_str(r#"{"code":"melted","message":"m","exit_code":1}"#).expect("read");
+    assert_eq!((error.code, error.code.status()), (ErrorCode::Unknown, 500));
+}
+
+#[test]
+fn a_port_offset_is_a_number_or_auto() {
+    let read = |text: &str| from_str::<PortOffset>(text);
+    assert_eq!(read("3").expect("a number"), PortOffset::By(3));
+    assert_eq!(read("\"auto\"").expect("the word"), PortOffset::Auto);
+    for wrong in ["\"3\"", "65536", "-1", "null", "\"\""] {
+        let error = read(wrong).expect_err(wrong).to_string();
+        assert!(error.contains("a number from 0 to 65535 or \"auto\""), "{wrong}: {error}");
+    }
+    let none: OverridesWire = from_str("{}").expect("nothing is said");
+    assert_eq!(serde_json::to_string(&none).expect("it is JSON"), "{}");
+}
+
+#[test]
+fn a_diagnostic_is_sent_as_it_is_printed() {
+    let document = Document::parse("app.toml", "name = \"a\"\nrun = 3\n").expect("it is TOML");
+    let found = document.manifest().expect_err("run is no number");
+    let one = found.iter().next().expect("there is one");
+    let body = DiagnosticBody::from(one);
+    assert_eq!(body.text, one.to_string());
+    assert_eq!((body.place.as_deref(), body.key.as_str()), (Some("app.toml:2:7"), "run"));
+}
+
+#[test]
+fn the_largest_manifest_fits_a_request() {
+    const { assert!(limits::REQUEST_BYTES > 6 * limits::FILE_BYTES) };
+}
