@@ -175,7 +175,7 @@ impl Assembler {
     }
 
     /// 16 bits from the order of the network to the host's.
-    pub(super) fn to_host(&mut self, to: Register) {
+    pub(super) fn reorder(&mut self, to: Register) {
         self.push(SWAP, to, R0, 0, 16);
     }
 

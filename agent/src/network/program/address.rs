@@ -245,7 +245,7 @@ fn by_protocol(
         let unmoved = ports().filter(|rule| rule.inside == rule.outside);
         let unmoved: Vec<_> = unmoved.map(|rule| rule.inside).collect();
         code.copy_word(R8, R7);
-        code.to_host(R8);
+        code.reorder(R8);
         if_one_of(code, R8, &unmoved, kept);
         code.jump(other);
         code.place(kept);
