@@ -130,7 +130,6 @@ sleep 2
 used=$(used) before=$(date +%s%3N)
 sleep 10
 share=$((($(used) - used) / 10 / ($(date +%s%3N) - before)))
-grep -H . $at/io.weight $at/io.bfq.weight 2>&1 | sed "s/^/== /"
 echo "== a program with cpu = 20% took $share% of a core"
 holds "it takes about its share" [ $share -ge 12 -a $share -le 28 ]
 holds "and waited for the rest" matches "$(sed -n 's/^throttled_usec //p' $at/cpu.stat)" '[1-9]*'
