@@ -28,6 +28,8 @@ use manifest_spec::{Diagnostic, Diagnostics};
 
 pub use about::about;
 
+/// A service never became ready, or something else did not come to what was asked for.
+pub const FAILED: u8 = 1;
 /// The command line is wrong in a way that clap can't see.
 pub const USAGE: u8 = 2;
 /// EX_DATAERR.
@@ -74,6 +76,8 @@ pub enum Error {
     Run(RunError, Option<Diagnostic>),
     /// hostd can't begin.
     Daemon(DaemonError),
+    /// Something is not allowed: what, what to do instead, the exit code that says so.
+    Refused(String, String, u8),
     /// A file that can't be written.
     Write(PathBuf, std::io::Error),
     /// A file that is there already and is not overwritten.
@@ -109,6 +113,7 @@ impl From<PlanningError> for Error {
             PlanningError::Source(error) => Error::Source(error),
             PlanningError::Uid(error) => Error::Uid(error),
             PlanningError::Plan(diagnostics) => Error::Plan(diagnostics),
+            PlanningError::Unlimited(list) => Error::Unlimited(list),
         }
     }
 }
@@ -154,6 +159,7 @@ impl Error {
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
             Error::Daemon(error) => daemon_code(error),
+            Error::Refused(.., code) => *code,
         }
     }
 
@@ -175,6 +181,7 @@ impl Error {
             Error::Lock(error) => lock(error),
             Error::Run(error, place) => run(error, place.as_ref()),
             Error::Daemon(error) => daemon(error),
+            Error::Refused(message, hint, _) => Told::new(message).hint(hint),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
             }
