@@ -8,6 +8,7 @@ mod about;
 
 use std::path::PathBuf;
 
+use crate::audit::AuditError;
 use crate::cgroup::CgroupError;
 use crate::daemon::DaemonError;
 use crate::daemon::place::PlaceError;
@@ -28,6 +29,8 @@ use manifest_spec::{Diagnostic, Diagnostics};
 
 pub use about::about;
 
+/// A record that was tampered with.
+pub const BROKEN: u8 = 1;
 /// The command line is wrong in a way that clap can't see.
 pub const USAGE: u8 = 2;
 /// EX_DATAERR.
@@ -72,6 +75,8 @@ pub enum Error {
     Lock(LockError),
     /// Running: the failure, and the place in the manifest that named the object.
     Run(RunError, Option<Diagnostic>),
+    /// Reading or verifying the audit log.
+    Audit(AuditError),
     /// hostd can't begin.
     Daemon(DaemonError),
     /// A file that can't be written.
@@ -153,6 +158,9 @@ impl Error {
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
+            Error::Audit(AuditError::Broken(_)) => BROKEN,
+            Error::Audit(AuditError::Io(..)) => NO_INPUT,
+            Error::Audit(AuditError::Store(_)) => UNAVAILABLE,
             Error::Daemon(error) => daemon_code(error),
         }
     }
@@ -174,6 +182,7 @@ impl Error {
             Error::Lease(error) => lease(error),
             Error::Lock(error) => lock(error),
             Error::Run(error, place) => run(error, place.as_ref()),
+            Error::Audit(error) => audit(error),
             Error::Daemon(error) => daemon(error),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
@@ -189,6 +198,17 @@ impl Error {
             .hint(format!("paste this into app.toml and adapt it:\n{example}")),
             Error::Kernel(errno) => Told::new(format!("the kernel refused a call: {errno}")),
         }
+    }
+}
+
+fn audit(error: &AuditError) -> Told {
+    let told = Told::new(error.to_string());
+    match error {
+        AuditError::Broken(_) => told.hint(
+            "compare it with a copy; to go on with a new log, move audit.log and audit.head away",
+        ),
+        AuditError::Io(..) => told.hint("it is hostctl's user's to read: run this as that user"),
+        AuditError::Store(_) => told.hint("see HOSTCTL_STATE_DIR for keeping state elsewhere"),
     }
 }
 

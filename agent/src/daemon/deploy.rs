@@ -140,8 +140,7 @@ impl World {
         let told = |error: planning::PlanningError| refusal::of(&Error::from(error));
         let policy = source::policy(&self.directories.policy())
             .map_err(|error| refusal::of(&Error::Source(error)))?;
-        let facts = HostFacts::probe()
-            .map_err(|error| refusal::of(&Error::Directories(error)))?;
+        let facts = HostFacts::probe().map_err(|error| refusal::of(&Error::Directories(error)))?;
         let mut source = Source {
             name: manifest.name.clone(),
             text: manifest.text.clone(),
@@ -149,7 +148,9 @@ impl World {
             overrides: overrides_of(overrides),
         };
         if !source.folder.is_absolute() {
-            return Err(refusal::bad_request("the folder of the manifest must be an absolute path"));
+            return Err(refusal::bad_request(
+                "the folder of the manifest must be an absolute path",
+            ));
         }
         if overrides.port_offset == PortOffset::Auto {
             source.overrides.port_offset = free_offset(&source, &facts, &policy)?;
@@ -290,11 +291,7 @@ fn overrides_of(wire: &OverridesWire) -> Overrides {
 
 /// The smallest offset at which every service finds its ports free now. Nothing is held: should
 /// somebody be faster, the instance says so when it starts.
-fn free_offset(
-    source: &Source,
-    facts: &HostFacts,
-    policy: &HostPolicy,
-) -> Result<u16, ErrorBody> {
+fn free_offset(source: &Source, facts: &HostFacts, policy: &HostPolicy) -> Result<u16, ErrorBody> {
     let told = |error: planning::PlanningError| refusal::of(&Error::from(error));
     let mut source = source.clone();
     source.overrides.port_offset = 0;
@@ -314,7 +311,8 @@ fn free_offset(
             keeper: Keeper::Daemon,
             ..Settings::default()
         };
-        let plan = planning::resolve_for(&source, &loaded, facts, policy, settings).map_err(told)?;
+        let plan =
+            planning::resolve_for(&source, &loaded, facts, policy, settings).map_err(told)?;
         let clock = crate::clock::since_epoch;
         let (found, _given_back) =
             crate::run::acquire(&plan, facts, policy, offset, Choice::Smallest, clock)

@@ -238,14 +238,12 @@ impl World {
             return Err(LaunchError::Kept);
         };
         let wanted = |(socket, _): &&(HandedSocket, OwnedFd)| assignment.sockets.contains(socket);
-        let duplicates: host_sys::Result<Vec<OwnedFd>> = self
-            .sockets(name)
-            .filter(wanted)
-            .map(|(_, fd)| file::duplicate(fd.as_fd()))
-            .collect();
+        let duplicates: host_sys::Result<Vec<OwnedFd>> =
+            self.sockets(name).filter(wanted).map(|(_, fd)| file::duplicate(fd.as_fd())).collect();
         let sockets = duplicates.map_err(LaunchError::Start)?;
         let launched = launch::launch(&self.directories, &assignment, &sockets)?;
-        let link = Link::new(launched.connection, mark.clone(), self).map_err(LaunchError::Start)?;
+        let link =
+            Link::new(launched.connection, mark.clone(), self).map_err(LaunchError::Start)?;
         let about = About::instance(name, assignment.version);
         if let Some(live) = self.live.get_mut(name) {
             live.detach();
@@ -258,7 +256,11 @@ impl World {
             live.denied = None;
         }
         self.unwritten.insert(name.clone());
-        self.chronicle.add(about, EventKind::Started, format!("started by keeper {}", launched.pid));
+        self.chronicle.add(
+            about,
+            EventKind::Started,
+            format!("started by keeper {}", launched.pid),
+        );
         Ok(())
     }
 

@@ -113,11 +113,7 @@ async fn live(
     say: &mut dyn FnMut(&str),
 ) -> Result<(), DaemonError> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
-    let beginnings = Beginnings {
-        directories,
-        sender: sender.clone(),
-        clock: since_epoch,
-    };
+    let beginnings = Beginnings { directories, sender: sender.clone(), clock: since_epoch };
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
     tokio::task::spawn_local(signals(sender.clone())?);
     world.recover().map_err(DaemonError::Store)?;

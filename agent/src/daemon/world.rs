@@ -147,7 +147,8 @@ impl World {
     pub fn tick(&mut self) {
         let now = self.now();
         let due = |live: &&Live| live.instance.deadline().is_some_and(|deadline| deadline <= now);
-        let names: Vec<Name> = self.live.values().filter(due).map(|live| live.name.clone()).collect();
+        let names: Vec<Name> =
+            self.live.values().filter(due).map(|live| live.name.clone()).collect();
         for name in names {
             let jitter = self.jitter();
             let Some(live) = self.live.get_mut(&name) else { continue };

@@ -3,7 +3,6 @@
 //! Invariant: with the host it runs on, an assignment says everything; a keeper reads no other
 //! source. hostd writes it before it starts the keeper, and nobody changes it.
 
-
 use serde::{Deserialize, Serialize};
 
 use crate::planning::Source;

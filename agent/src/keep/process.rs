@@ -127,9 +127,8 @@ fn acquire(
 ) -> Result<(Planned, Held), Box<Error>> {
     let offset = planned.loaded.manifest.port_offset;
     let Planned { plan, facts, policy, .. } = &planned;
-    let (found, held) =
-        run::acquire(plan, facts, policy, offset, Choice::Planned, since_epoch)
-            .map_err(|error| Error::Run(error, None))?;
+    let (found, held) = run::acquire(plan, facts, policy, offset, Choice::Planned, since_epoch)
+        .map_err(|error| Error::Run(error, None))?;
     if found == (Placement { offset, address: None }) {
         return Ok((planned, held));
     }

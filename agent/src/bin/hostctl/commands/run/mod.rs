@@ -5,8 +5,8 @@ mod sockets;
 
 use std::process::ExitCode;
 
-use agent::clock::since_epoch;
 use agent::cgroup::OutOfMemory;
+use agent::clock::since_epoch;
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
 use agent::plan::{Identity, Plan, facts};
@@ -20,8 +20,8 @@ use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::quantity::Bytes;
 
-use super::load::{self, InHand, Text};
 use super::exit_code;
+use super::load::{self, InHand, Text};
 use crate::cli::{PortOffset, RunArguments};
 use crate::ui::Ui;
 use agent::failure::{self, Error};
