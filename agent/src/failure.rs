@@ -29,8 +29,9 @@ use manifest_spec::{Diagnostic, Diagnostics};
 
 pub use about::about;
 
-/// A record that was tampered with.
-pub const BROKEN: u8 = 1;
+/// A service never became ready, a log was tampered with, or something else did not come to what
+/// was asked for.
+pub const FAILED: u8 = 1;
 /// The command line is wrong in a way that clap can't see.
 pub const USAGE: u8 = 2;
 /// EX_DATAERR.
@@ -79,6 +80,8 @@ pub enum Error {
     Audit(AuditError),
     /// hostd can't begin.
     Daemon(DaemonError),
+    /// Something is not allowed: what, what to do instead, the exit code that says so.
+    Refused(String, String, u8),
     /// A file that can't be written.
     Write(PathBuf, std::io::Error),
     /// A file that is there already and is not overwritten.
@@ -114,6 +117,7 @@ impl From<PlanningError> for Error {
             PlanningError::Source(error) => Error::Source(error),
             PlanningError::Uid(error) => Error::Uid(error),
             PlanningError::Plan(diagnostics) => Error::Plan(diagnostics),
+            PlanningError::Unlimited(list) => Error::Unlimited(list),
         }
     }
 }
@@ -158,10 +162,11 @@ impl Error {
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
-            Error::Audit(AuditError::Broken(_)) => BROKEN,
+            Error::Audit(AuditError::Broken(_)) => FAILED,
             Error::Audit(AuditError::Io(..)) => NO_INPUT,
             Error::Audit(AuditError::Store(_)) => UNAVAILABLE,
             Error::Daemon(error) => daemon_code(error),
+            Error::Refused(.., code) => *code,
         }
     }
 
@@ -184,6 +189,7 @@ impl Error {
             Error::Run(error, place) => run(error, place.as_ref()),
             Error::Audit(error) => audit(error),
             Error::Daemon(error) => daemon(error),
+            Error::Refused(message, hint, _) => Told::new(message).hint(hint),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
             }

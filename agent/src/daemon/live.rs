@@ -241,7 +241,12 @@ impl World {
         let duplicates: host_sys::Result<Vec<OwnedFd>> =
             self.sockets(name).filter(wanted).map(|(_, fd)| file::duplicate(fd.as_fd())).collect();
         let sockets = duplicates.map_err(LaunchError::Start)?;
-        let launched = launch::launch(&self.directories, &assignment, &sockets)?;
+        let output = match &self.front {
+            Some(front) => Some(front.output(name).map_err(LaunchError::Start)?),
+            None => None,
+        };
+        let launched =
+            launch::launch(&self.directories, &self.place, &assignment, &sockets, output)?;
         let link =
             Link::new(launched.connection, mark.clone(), self).map_err(LaunchError::Start)?;
         let about = About::instance(name, assignment.version);
@@ -288,6 +293,7 @@ impl World {
             sockets: sockets.filter(|socket| wanted.contains(socket)).collect(),
             deployer: version.deployer.clone(),
             allow_unenforced: version.allow_unenforced,
+            foreground: self.front.is_some(),
         })
     }
 

@@ -16,6 +16,7 @@
 //! | [`deploy`], [`operations`] | what operators do |
 //! | [`rollout`] | what is decided about apps |
 //! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
+//! | [`front`] | the same for an app in the foreground |
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
 //! | [`shown`], [`chronicle`] | how things stand, what happened |
@@ -26,6 +27,7 @@ mod chronicle;
 mod deploy;
 mod difference;
 mod event;
+pub mod front;
 mod hearing;
 mod inside;
 mod keeper;
@@ -41,7 +43,7 @@ mod refusal;
 mod rollout;
 pub mod routes;
 mod server;
-mod services;
+pub mod services;
 mod session;
 mod shown;
 mod store;

@@ -24,7 +24,7 @@ impl World {
     /// # Errors
     /// When the folders can't be looked at: nothing must be started then.
     pub fn recover(&mut self) -> Result<(), StoreError> {
-        for folder in Folder::all(&self.directories)? {
+        for folder in Folder::all(&self.directories, &self.place)? {
             match folder.assignment() {
                 Ok(Some(assignment)) if assignment.v == assignment::VERSION => {
                     self.take_over(folder, assignment);

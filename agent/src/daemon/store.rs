@@ -40,6 +40,16 @@ impl Store {
         }
     }
 
+    /// One in memory alone, for what is not to be kept.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn passing() -> Result<Store, StateError> {
+        let path = PathBuf::from(":memory:");
+        let db = state::passing().map_err(|error| StateError::from_sqlite(&path, error))?;
+        Ok(Store { db, path })
+    }
+
     /// Everything that is deployed.
     ///
     /// # Errors

@@ -14,13 +14,14 @@ use crate::sandbox::message::{Execution, Failure};
 
 /// Somebody who works beside the run in the same loop.
 pub trait Companion {
-    /// What to wait for. Asked anew before each wait.
+    /// What to wait for. Asked anew before each wait. What is heard between that and
+    /// [`Companion::tend`] must leave the places of these as they are.
     fn sources(&self) -> Vec<Interest<'_>> {
         Vec::new()
     }
 
-    /// When to be called although nothing came. One that has come must be later or `None` after
-    /// [`Companion::tend`].
+    /// When to be called although nothing came; now, to wish for something because of news. One
+    /// that has come must be later or `None` after [`Companion::tend`].
     fn deadline(&self) -> Option<Instant> {
         None
     }

@@ -23,6 +23,7 @@ pub const CASES: &[Case] = &[
     ("what_a_command_leaves_behind_ends_with_the_program", what_a_command_leaves_behind),
     ("commands_that_run_end_with_the_program", commands_that_run_end_with_the_program),
     ("limits_of_the_app_are_told_in_words", limits_of_the_app_are_told_in_words),
+    ("no_descriptor_left_is_no_end_of_the_app", no_descriptor_left_is_no_end_of_the_app),
 ];
 
 const PROGRAM: &str = "run = \"sleep 600\"";
@@ -303,4 +304,29 @@ fn limits_of_the_app_are_told_in_words() {
     let failure = desk.failure(39);
     assert!(failure.detail.contains("open files"), "{failure:?}");
     assert_eq!(desk.answers[&0], Ok(Exit::Signal(number::TERM, false)));
+}
+
+/// The limit is process 1's, too: at some of these it can't even receive a command's streams.
+fn no_descriptor_left_is_no_end_of_the_app() {
+    let mut refused = 0;
+    for files in 4..24 {
+        let scene = Scene::new();
+        let plan = scene.plan(&format!("{PROGRAM}\n[limits]\nfiles = {files}"));
+        let mut script = |desk: &mut Desk, happening| match happening {
+            Happening::Started => desk.execute(0, &["true"], ""),
+            Happening::Answered(_) | Happening::Silent if desk.is_done() => desk.stop(),
+            _ => {}
+        };
+        let (desk, finished) = attend(&scene, &plan, &mut script);
+        match finished {
+            // With fewer, nothing starts at all.
+            Err(error) => assert!(desk.news.is_empty(), "{files}: {error:?}"),
+            Ok(finished) => {
+                let exit = finished.outcome.exit;
+                assert_eq!(exit, Exit::Signal(number::TERM, false), "{files}: {:?}", desk.news);
+                refused += usize::from(desk.answers[&0].is_err());
+            }
+        }
+    }
+    assert!(refused > 1, "it was always enough");
 }

@@ -111,11 +111,40 @@ fn stop(world: &World, id: &InstanceId, why: StopReason) {
     }
     let target = &app.versions[&app.target];
     let Some(service) = target.service(&id.service) else {
-        return assert!(matches!(why, StopReason::Dropped { .. }), "{id}: {why}");
+        assert_eq!(why, StopReason::Dropped { by: app.target }, "{id}");
+        return assert_needed_no_more(world, id);
     };
     if unit.instance.is_serving() {
         assert_spared(world, id, service, why);
     }
+}
+
+/// The version that an instance would be wanted for again will not come back, or it may hold what
+/// a new service waits for.
+fn assert_needed_no_more(world: &World, id: &InstanceId) {
+    let app = &world.desired.apps[&id.app];
+    let serving = |service: &Service| {
+        let serving = others(world, &id.app, &service.name).filter(|(_, unit)| {
+            unit.instance.is_serving() && unit.fingerprint == service.fingerprint
+        });
+        serving.count()
+    };
+    let services = &app.versions[&app.target].services;
+    let complete = services.iter().all(|one| serving(one) >= one.count as usize);
+    let own = app.versions.get(&world.units[id].version);
+    let holds = own
+        .and_then(|own| own.service(&id.service))
+        .is_some_and(|service| service.takeover == Takeover::Replace);
+    let makes_way = holds
+        && services.iter().any(|one| {
+            let is_new = own.is_some_and(|own| own.service(&one.name).is_none());
+            one.takeover == Takeover::Replace && is_new && serving(one) < one.count as usize
+        });
+    assert!(
+        complete || makes_way || app.promoted == Some(app.target),
+        "{id}: {:#?}",
+        world.actual()
+    );
 }
 
 /// In place, if the target says so or what an instance of another version says of itself.

@@ -92,7 +92,10 @@ impl Instance {
         instance.failures = memory.failures;
         instance.restarts = memory.restarts;
         instance.ever_ready = memory.ever_ready || memory.state.is_serving();
-        instance.reason = memory.reason.map(Reason::Remembered);
+        // What failed has a reason, though it was not written down.
+        let failed = matches!(memory.state, State::Unhealthy | State::BackingOff | State::Failed);
+        let unknown = failed.then_some(Reason::Ended(Ending::KeeperLost));
+        instance.reason = memory.reason.map(Reason::Remembered).or(unknown);
         // The clock may have started anew since, so the deadline is told by what is left of it.
         let left = instance.stay(jitter).map(|stay| stay.saturating_sub(memory.age));
         instance.deadline = left.map(|left| now.saturating_add(left));

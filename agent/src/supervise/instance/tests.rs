@@ -297,7 +297,9 @@ fn a_wait_goes_on_while_nobody_is_there() {
     let instance = Instance::adopt(Timing::default(), memory.clone(), START, 0.0);
     assert_eq!(instance.deadline(), Some(seconds(200)));
     memory.age = Duration::from_secs(1000);
+    memory.reason = None;
     let mut instance = Instance::adopt(Timing::default(), memory, START, 0.0);
+    assert!(instance.gave_up().is_some());
     assert_eq!(instance.due(START, 0.0), Action::Start);
 }
 
