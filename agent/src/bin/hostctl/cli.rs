@@ -1,11 +1,13 @@
 //! The command line as types; help is their documentation.
 
+mod audit;
 mod leases;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use audit::{AuditArguments, AuditCommand};
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 
 /// Run programs on this host in the sandbox their manifest describes.
@@ -22,7 +24,8 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0        success; with run or lock, the program's own
-  1        with run or lock, the program's own; with doctor, something needed is missing
+  1        with run or lock, the program's own; with doctor, something needed is missing; with
+           audit verify, the log was tampered with
   2        the command line is wrong
   65       the manifest or the host policy is wrong, or the one is not allowed by the other
   66       a file that was named can't be read
@@ -94,6 +97,13 @@ pub enum Command {
     /// sandbox; the exit code is its own, or 128+N when signal N ended it.
     #[command(after_help = "Example:\n  hostctl lock backup --wait -- sh backup.sh")]
     Lock(LockArguments),
+
+    /// Show who did what on this host, and verify that the record of it is whole.
+    ///
+    /// hostd records what somebody asks it to change before it is changed. Each entry holds the
+    /// hash of the one before it. Without a command, the last entries.
+    #[command(after_help = "Examples:\n  hostctl audit -n 50\n  hostctl audit verify")]
+    Audit(AuditArguments),
 
     /// Print completions for a shell.
     #[command(after_help = "Example:\n  hostctl completions bash > /etc/bash_completion.d/hostctl")]
