@@ -16,6 +16,7 @@
 //! | [`supervise`] | a started sandbox, to its end |
 //! | [`logs`] | output as records |
 //! | [`store`] | directories of ours |
+//! | [`failure`] | failures as exit codes, sentences and hints |
 //!
 //! # Files on disk
 //!
@@ -39,6 +40,7 @@
 #![forbid(unsafe_code)]
 
 pub mod data;
+pub mod failure;
 pub mod lease;
 pub mod lock;
 pub mod logs;

@@ -2,17 +2,17 @@
 //!
 //! Owns the terminal, the process environment and the exit code. Invariant: standard output is the
 //! program's or the answer's, everything hostctl says about itself goes to standard error; every
-//! failure passes [`error`].
+//! failure passes [`agent::failure`].
 
 #![forbid(unsafe_code)]
 
 mod cli;
 mod commands;
-mod error;
 mod ui;
 
 use std::process::ExitCode;
 
+use agent::failure::Error;
 use clap::Parser;
 
 use cli::{Cli, Command};
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn dispatch(cli: Cli, ui: &ui::Ui) -> Result<ExitCode, error::Error> {
+fn dispatch(cli: Cli, ui: &ui::Ui) -> Result<ExitCode, Error> {
     match cli.command {
         Command::Run(arguments) => commands::run::run(*arguments, ui),
         Command::Plan(arguments) => commands::plan::plan(*arguments, ui),

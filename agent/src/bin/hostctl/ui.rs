@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
-use crate::error::Error;
+use agent::failure::Error;
 
 /// Where things are printed.
 #[derive(Debug)]

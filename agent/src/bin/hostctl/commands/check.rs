@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::load;
 use crate::cli::CheckArguments;
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 
 pub fn check(arguments: &CheckArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let text = load::file(&arguments.manifest)?;

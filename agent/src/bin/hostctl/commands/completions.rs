@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use crate::cli::Cli;
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 
 pub fn completions(shell: clap_complete::Shell, ui: &Ui) -> Result<ExitCode, Error> {
     let mut script = Vec::new();

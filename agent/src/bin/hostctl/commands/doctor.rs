@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::plan::page;
 use crate::cli::DoctorArguments;
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 
 pub fn doctor(arguments: &DoctorArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let findings = survey::survey(&probe::probe(HostFacts::probe()?));

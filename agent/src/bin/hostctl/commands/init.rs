@@ -18,8 +18,8 @@ use agent::source::SourceError;
 use manifest_spec::Document;
 
 use crate::cli::InitArguments;
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 use folder::Folder;
 
 /// The manifest's file name, which every command looks for in a directory.

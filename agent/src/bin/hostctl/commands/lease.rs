@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::now;
 use super::plan::page;
 use crate::cli::{LeaseArguments, LeaseCommand};
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 
 pub fn lease(arguments: LeaseArguments, ui: &Ui) -> Result<ExitCode, Error> {
     match arguments.command {

@@ -11,7 +11,7 @@ use manifest_spec::manifest::Protocol;
 use manifest_spec::quantity::Span;
 
 use crate::cli::{FlagArguments, HostArguments, ManifestArguments, PortOffset};
-use crate::error::Error;
+use agent::failure::Error;
 
 /// Prefix of variables that override values.
 const VARIABLES: &str = "HOSTCTL_SET_";

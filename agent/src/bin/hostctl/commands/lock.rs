@@ -8,8 +8,8 @@ use agent::plan::facts;
 
 use super::{exit_code, now};
 use crate::cli::LockArguments;
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 
 pub fn lock(arguments: LockArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let key = Key::lock(&arguments.name, arguments.max).map_err(|error| {

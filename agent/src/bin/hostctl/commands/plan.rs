@@ -14,8 +14,8 @@ use agent::planning::Planned;
 
 use super::load::{self, InHand};
 use crate::cli::PlanArguments;
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 
 pub fn plan(arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let text = load::text(&arguments.manifest, &arguments.flags)?;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::error::Error;
 use crate::ui::Ui;
+use agent::failure::Error;
 
 pub fn schema(ui: &Ui) -> Result<ExitCode, Error> {
     ui.answer(&format!("{:#}\n", manifest_spec::schema()))?;

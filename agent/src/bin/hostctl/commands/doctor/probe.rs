@@ -120,6 +120,6 @@ fn policy(path: &Path) -> Result<(manifest_spec::policy::UidRange, bool), String
             let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
             Err(first.unwrap_or_default() + &more)
         }
-        Err(error) => Err(crate::error::Error::Source(error).told().message),
+        Err(error) => Err(agent::failure::Error::Source(error).told().message),
     }
 }

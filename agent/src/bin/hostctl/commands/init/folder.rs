@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use agent::source::{self, SourceError};
 
-use crate::error::Error;
+use agent::failure::Error;
 
 /// A directory that is looked at.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use manifest_spec::names::AppName;
 
-use crate::error::Error;
+use agent::failure::Error;
 
 /// The name typed by hand, which is never changed.
 pub(super) fn given(name: &str) -> Result<String, Error> {

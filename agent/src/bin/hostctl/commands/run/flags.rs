@@ -7,7 +7,7 @@ use manifest_spec::command::Command;
 
 use crate::cli::FlagArguments;
 use crate::commands::quoted;
-use crate::error::Error;
+use agent::failure::Error;
 
 /// The first flag that describes an app, if any was used.
 pub fn used(flags: &FlagArguments) -> Option<&'static str> {

@@ -22,8 +22,8 @@ use manifest_spec::Diagnostic;
 use super::load::{self, InHand, Text};
 use super::{exit_code, now};
 use crate::cli::{PortOffset, RunArguments};
-use crate::error::{Error, cause};
 use crate::ui::Ui;
+use agent::failure::{Error, cause};
 
 pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if let (Some(_), Some(file)) = (&arguments.save, &arguments.manifest.file) {

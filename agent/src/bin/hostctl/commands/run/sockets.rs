@@ -8,7 +8,7 @@ use host_sys::diag::Transport;
 use host_sys::{process, socket};
 use manifest_spec::manifest::Protocol;
 
-use crate::error::Error;
+use agent::failure::Error;
 
 /// More sockets than any app has ports.
 const MOST: u32 = 65_535;

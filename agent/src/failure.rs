@@ -1,21 +1,22 @@
 //! The one boundary where failures become exit codes, sentences and hints.
 //!
-//! Invariant: exit codes are decided here and nowhere else (sysexits.h's numbers where one fits,
-//! the shell's 126 and 127), and they never change their meaning.
+//! The command line, a keeper and hostd tell the same failure in the same words. Invariant: exit
+//! codes are decided here and nowhere else (sysexits.h's numbers where one fits, the shell's 126 and
+//! 127), and they never change their meaning. Never prints.
 
 use std::path::PathBuf;
 
-use agent::lease::LeaseError;
-use agent::lock::LockError;
-use agent::network::boundary::BoundaryError;
-use agent::network::enforcement::EnforcementError;
-use agent::plan::Unenforced;
-use agent::plan::directories::DirectoryError;
-use agent::planning::PlanningError;
-use agent::run::RunError;
-use agent::sandbox::message::Failure;
-use agent::source::SourceError;
-use agent::uids::UidError;
+use crate::lease::LeaseError;
+use crate::lock::LockError;
+use crate::network::boundary::BoundaryError;
+use crate::network::enforcement::EnforcementError;
+use crate::plan::Unenforced;
+use crate::plan::directories::DirectoryError;
+use crate::planning::PlanningError;
+use crate::run::RunError;
+use crate::sandbox::message::Failure;
+use crate::source::SourceError;
+use crate::uids::UidError;
 use host_sys::Errno;
 use manifest_spec::{Diagnostic, Diagnostics};
 
