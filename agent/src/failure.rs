@@ -18,28 +18,33 @@ use crate::sandbox::message::Failure;
 use crate::source::SourceError;
 use crate::uids::UidError;
 use host_sys::Errno;
+use manifest_spec::api::ErrorBody;
 use manifest_spec::{Diagnostic, Diagnostics};
 
+/// What was waited for did not come to be.
+pub const MISSED: u8 = 1;
+/// A deployment would change something.
+pub const DIFFERENT: u8 = 2;
 /// The command line is wrong in a way that clap can't see.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 /// EX_DATAERR.
-const DATA: u8 = 65;
+pub const DATA: u8 = 65;
 /// EX_NOINPUT.
-const NO_INPUT: u8 = 66;
+pub const NO_INPUT: u8 = 66;
 /// EX_UNAVAILABLE.
-const UNAVAILABLE: u8 = 69;
+pub const UNAVAILABLE: u8 = 69;
 /// EX_OSERR.
-const SYSTEM: u8 = 71;
+pub const SYSTEM: u8 = 71;
 /// EX_CANTCREAT.
-const CANT_CREATE: u8 = 73;
+pub const CANT_CREATE: u8 = 73;
 /// EX_TEMPFAIL.
-const HELD: u8 = 75;
+pub const HELD: u8 = 75;
 /// EX_NOPERM.
-const NOT_PERMITTED: u8 = 77;
+pub const NOT_PERMITTED: u8 = 77;
 /// The shell's: found, but can't be executed.
-const NOT_EXECUTABLE: u8 = 126;
+pub const NOT_EXECUTABLE: u8 = 126;
 /// The shell's: not found.
-const NOT_FOUND: u8 = 127;
+pub const NOT_FOUND: u8 = 127;
 
 /// Everything that ends a command early.
 #[derive(Debug)]
@@ -70,6 +75,18 @@ pub enum Error {
     NothingFound(PathBuf, String),
     /// A call of hostctl itself.
     Kernel(Errno),
+    /// hostd can't be talked to: what is wrong and what to do.
+    Unreachable(String, String),
+    /// What hostd answered; on its host `hostctl` would say and do the same.
+    Answer(Box<ErrorBody>),
+    /// What was waited for did not come to be, and what to type to see more.
+    Missed(String, String),
+}
+
+impl From<ErrorBody> for Error {
+    fn from(body: ErrorBody) -> Self {
+        Error::Answer(Box::new(body))
+    }
 }
 
 impl From<Errno> for Error {
@@ -110,7 +127,9 @@ impl From<DirectoryError> for Error {
 /// What is printed: a sentence, more lines if needed, a hint if there is one.
 #[derive(Debug, Default)]
 pub struct Told {
+    /// What happened.
     pub message: String,
+    /// What to type.
     pub hint: Option<String>,
 }
 
@@ -136,6 +155,9 @@ impl Error {
             Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
             Error::Write(..) | Error::Exists(..) => CANT_CREATE,
             Error::Kernel(_) => SYSTEM,
+            Error::Unreachable(..) => UNAVAILABLE,
+            Error::Answer(body) => body.exit_code,
+            Error::Missed(..) => MISSED,
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
@@ -171,8 +193,24 @@ impl Error {
             ))
             .hint(format!("paste this into app.toml and adapt it:\n{example}")),
             Error::Kernel(errno) => Told::new(format!("the kernel refused a call: {errno}")),
+            Error::Unreachable(message, hint) | Error::Missed(message, hint) => {
+                Told::new(message).hint(hint)
+            }
+            Error::Answer(body) => answer(body),
         }
     }
+}
+
+/// hostd's answer in the words of a local failure: its diagnostics, if there are any, stand for its
+/// message.
+fn answer(body: &ErrorBody) -> Told {
+    let mut lines: Vec<String> = body.diagnostics.iter().map(|one| one.text.clone()).collect();
+    match body.more_diagnostics {
+        0 => {}
+        more => lines.push(format!("and {more} more")),
+    }
+    let message = if lines.is_empty() { body.message.clone() } else { lines.join("\n") };
+    Told { message, hint: body.hint.clone() }
 }
 
 fn source(error: &SourceError) -> Told {

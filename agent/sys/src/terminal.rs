@@ -23,6 +23,16 @@ mod ioctl {
 pub struct Size(libc::winsize);
 
 impl Size {
+    /// One of this many rows and columns, its pixels unknown.
+    pub fn new(rows: u16, columns: u16) -> Self {
+        Size(libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> u16 {
+        self.0.ws_row
+    }
+
     /// Columns.
     pub fn columns(&self) -> u16 {
         self.0.ws_col

@@ -1,15 +1,31 @@
 //! One file a command.
 
+pub mod apply;
 pub mod check;
 pub mod completions;
+pub mod control;
+pub mod deploy;
+pub mod difference;
 pub mod doctor;
+pub mod events;
+pub mod exec;
+pub mod halt;
+pub mod history;
 pub mod init;
 pub mod lease;
 mod load;
 pub mod lock;
 pub mod plan;
+pub mod proxy;
+pub mod ps;
+pub mod remove;
+pub mod rollback;
 pub mod run;
 pub mod schema;
+pub mod status;
+pub mod top;
+mod typed;
+mod waiting;
 
 use std::time::Duration;
 
@@ -26,6 +42,11 @@ fn exit_code(exit: Exit) -> u8 {
 #[allow(clippy::disallowed_methods)] // the edge where the clock is read
 fn now() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Milliseconds since 1970, as hostd counts.
+fn now_ms() -> u64 {
+    now().as_millis() as u64
 }
 
 /// A TOML basic string (TOML 1.0, section String).
