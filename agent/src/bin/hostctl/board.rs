@@ -11,7 +11,7 @@ use crate::commands::plan::page::{one_line, wrap};
 const GAP: usize = 2;
 
 /// What the flexible column gets at least, however narrow the terminal.
-const LEAST: usize = 16;
+const LEAST: usize = 12;
 
 /// How something is shown, by what it means to the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,6 +115,9 @@ fn widths(rows: &[Vec<Cell>], flexible: usize, width: Option<usize>) -> Vec<usiz
     let others: usize = others.map(|(_, width)| width + GAP).sum();
     if let (Some(room), Some(width)) = (widths.get_mut(flexible), width) {
         *room = (*room).min(width.saturating_sub(others).max(LEAST));
+        // Where that is not enough, names are broken.
+        let over = (others + *room).saturating_sub(width);
+        widths[0] = widths[0].min(widths[0].saturating_sub(over).max(LEAST));
     }
     widths
 }

@@ -10,6 +10,8 @@ mod board;
 mod cli;
 mod client;
 mod commands;
+#[cfg(test)]
+mod golden;
 mod signals;
 mod target;
 mod ui;

@@ -104,8 +104,13 @@ fn service_page(changes: Vec<&Change>, look: Look) -> String {
     for change in changes {
         text.push_str(&format!("  {}\n", value(change, look)));
         if change.why != why && !change.why.is_empty() {
+            // What the heading says is not said again.
+            let milder = match change.effect == hardest {
+                true => String::new(),
+                false => format!("; {}", effect(change.effect)),
+            };
             let reason = Tone::Faint.paint(&one_line(&change.why), look.colour);
-            text.push_str(&format!("      {reason}\n"));
+            text.push_str(&format!("      {reason}{milder}\n"));
             why = &change.why;
         }
     }
@@ -157,7 +162,7 @@ mod tests {
     #[test]
     fn a_page_is_the_golden_file() {
         let page = page(&example(), Some("hostctl apply app.toml --token 5f1c"), Look::default());
-        assert_eq!(page, include_str!("difference/example.txt"), "\n{page}");
+        crate::golden::check("difference/example.txt", &page);
     }
 
     #[test]

@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_page_is_the_golden_file() {
         let page = page(&example(), 1_000_000_000, Look::default());
-        assert_eq!(page, include_str!("status/example.txt"), "\n{page}");
+        crate::golden::check("status/example.txt", &page);
     }
 
     #[test]
