@@ -55,8 +55,6 @@ fn strict_runs_what_root_can_keep() {
     scene.shell_app("echo started", "");
     let ran = scene.run(["run", "app.toml", "--strict"]).exited(0);
     assert_eq!(ran.out, "started\n");
-    let ran = scene.run(["run", "app.toml", "--strict", "--set", "limits.memory=64M"]).exited(77);
-    assert!(ran.err.contains("limits.memory: this version sets no cgroup limits"), "{}", ran.err);
 }
 
 #[test]
@@ -90,8 +88,6 @@ fn the_program_holds_no_more_than_the_user() {
 #[test]
 fn nothing_that_a_manifest_says_is_left_aside_in_silence() {
     for (keys, what) in [
-        ("limits = { memory = \"64M\" }", "limits.memory"),
-        ("limits = { cpu = \"50%\" }", "limits.cpu"),
         ("port = 8080\nroute = \"shop.example.com\"", "route"),
         ("port = 8080\nhealth = \"/up\"", "health"),
         ("policy = \"random\"", "policy"),

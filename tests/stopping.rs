@@ -50,6 +50,59 @@ fn a_request_to_end_reaches_the_program() {
 }
 
 #[test]
+fn the_manifest_says_what_asks_its_program_to_end() {
+    let script = "
+trap 'echo got USR1; exit 3' USR1
+trap 'echo got INT; exit 4' INT
+echo ready
+while :; do sleep 0.02; done
+";
+    for who in EVERYONE {
+        for (asked, sent, code) in [("TERM", "USR1", 3), ("INT", "INT", 4)] {
+            let scene = Scene::new(who);
+            scene.shell_app(script, "stop = { signal = \"SIGUSR1\" }\n");
+            let mut running = scene.start(["run", "app.toml"]);
+            running.until_output("ready");
+            running.signal(asked);
+            let ran = running.wait().exited(code);
+            assert_eq!(ran.out, format!("got {sent}\n"), "{who:?}");
+            assert!(ran.err.contains(&format!("demo: SIG{sent} sent")), "{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn a_second_terminate_changes_nothing_where_the_first_was_told_as_interrupt() {
+    let slow =
+        "trap 'echo closing; sleep 0.5; exit 5' INT; echo ready; while :; do sleep 0.02; done";
+    for who in EVERYONE {
+        let scene = Scene::new(who);
+        scene.shell_app(slow, "stop = { signal = \"INT\", grace = \"10m\" }\n");
+        let mut running = scene.start(["run", "app.toml"]);
+        running.until_output("ready");
+        running.signal("TERM");
+        running.until_output("closing");
+        running.signal("TERM");
+        running.wait().exited(5);
+    }
+}
+
+#[test]
+fn the_manifest_gives_the_grace_time_and_the_command_line_another() {
+    for who in EVERYONE {
+        for (grace, flags) in [("1s", &[][..]), ("10m", &["--grace", "1s"])] {
+            let scene = Scene::new(who);
+            scene.shell_app(DEAF, &format!("stop = \"{grace}\"\n"));
+            let mut running = scene.start(["run", "app.toml"].iter().chain(flags));
+            running.until_output("ready");
+            running.signal("TERM");
+            let ran = running.wait().exited(137);
+            assert!(ran.err.contains("waiting up to 1 s"), "{}", ran.err);
+        }
+    }
+}
+
+#[test]
 fn a_program_that_ends_by_the_request_ends_with_its_signal() {
     for who in EVERYONE {
         let scene = Scene::new(who);

@@ -4,8 +4,13 @@
 //! codes are decided here and nowhere else (sysexits.h's numbers where one fits, the shell's 126 and
 //! 127), and they never change their meaning. Never prints.
 
+mod about;
+
 use std::path::PathBuf;
 
+use crate::cgroup::CgroupError;
+use crate::daemon::DaemonError;
+use crate::daemon::place::PlaceError;
 use crate::lease::LeaseError;
 use crate::lock::LockError;
 use crate::network::boundary::BoundaryError;
@@ -16,13 +21,16 @@ use crate::planning::PlanningError;
 use crate::run::RunError;
 use crate::sandbox::message::Failure;
 use crate::source::SourceError;
+use crate::state::StateError;
 use crate::uids::UidError;
 use host_sys::Errno;
 use manifest_spec::api::ErrorBody;
 use manifest_spec::{Diagnostic, Diagnostics};
 
-/// What was waited for did not come to be.
-pub const MISSED: u8 = 1;
+pub use about::about;
+
+/// A service never became ready, or something else did not come to what was asked for.
+pub const FAILED: u8 = 1;
 /// A deployment would change something.
 pub const DIFFERENT: u8 = 2;
 /// The command line is wrong in a way that clap can't see.
@@ -57,6 +65,8 @@ pub enum Error {
     Plan(Diagnostics),
     /// Promises that --strict wants kept.
     Strict(Vec<Unenforced>),
+    /// Limits that can't be enforced here.
+    Unlimited(Vec<Unenforced>),
     /// Where hostctl keeps its files.
     Directories(DirectoryError),
     /// The app's uid.
@@ -67,6 +77,10 @@ pub enum Error {
     Lock(LockError),
     /// Running: the failure, and the place in the manifest that named the object.
     Run(RunError, Option<Diagnostic>),
+    /// hostd can't begin.
+    Daemon(DaemonError),
+    /// Something is not allowed: what, what to do instead, the exit code that says so.
+    Refused(String, String, u8),
     /// A file that can't be written.
     Write(PathBuf, std::io::Error),
     /// A file that is there already and is not overwritten.
@@ -114,6 +128,7 @@ impl From<PlanningError> for Error {
             PlanningError::Source(error) => Error::Source(error),
             PlanningError::Uid(error) => Error::Uid(error),
             PlanningError::Plan(diagnostics) => Error::Plan(diagnostics),
+            PlanningError::Unlimited(list) => Error::Unlimited(list),
         }
     }
 }
@@ -127,9 +142,9 @@ impl From<DirectoryError> for Error {
 /// What is printed: a sentence, more lines if needed, a hint if there is one.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// What happened.
+    /// What happened, a sentence or several lines.
     pub message: String,
-    /// What to type.
+    /// What to type instead.
     pub hint: Option<String>,
 }
 
@@ -151,16 +166,18 @@ impl Error {
             Error::Usage(..) => USAGE,
             Error::Source(SourceError::Read(..)) | Error::NothingFound(..) => NO_INPUT,
             Error::Source(_) | Error::Plan(_) => DATA,
-            Error::Strict(_) => NOT_PERMITTED,
+            Error::Strict(_) | Error::Unlimited(_) => NOT_PERMITTED,
             Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
             Error::Write(..) | Error::Exists(..) => CANT_CREATE,
             Error::Kernel(_) => SYSTEM,
             Error::Unreachable(..) => UNAVAILABLE,
             Error::Answer(body) => body.exit_code,
-            Error::Missed(..) => MISSED,
+            Error::Missed(..) => FAILED,
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
+            Error::Daemon(error) => daemon_code(error),
+            Error::Refused(.., code) => *code,
         }
     }
 
@@ -171,6 +188,7 @@ impl Error {
             Error::Source(error) => source(error),
             Error::Plan(diagnostics) => Told::new(diagnostics.to_string()),
             Error::Strict(list) => strict(list),
+            Error::Unlimited(list) => unlimited(list),
             Error::Directories(error) => Told::new(error.to_string())
                 .hint("set HOSTCTL_STATE_DIR, HOSTCTL_RUN_DIR and HOSTCTL_CONFIG_DIR, or HOME"),
             Error::Uid(error) => Told::new(error.to_string()).hint(match error {
@@ -180,6 +198,8 @@ impl Error {
             Error::Lease(error) => lease(error),
             Error::Lock(error) => lock(error),
             Error::Run(error, place) => run(error, place.as_ref()),
+            Error::Daemon(error) => daemon(error),
+            Error::Refused(message, hint, _) => Told::new(message).hint(hint),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
             }
@@ -242,6 +262,14 @@ fn strict(list: &[Unenforced]) -> Told {
         .hint("leave out --strict to run all the same")
 }
 
+fn unlimited(list: &[Unenforced]) -> Told {
+    let lines: Vec<_> = list
+        .iter()
+        .map(|one| format!("{} can't be enforced here: {}", one.what, one.why))
+        .collect();
+    Told::new(lines.join("\n")).hint("add --allow-unenforced to run without it")
+}
+
 fn lease_code(error: &LeaseError) -> u8 {
     match error {
         LeaseError::Refused(_) => HELD,
@@ -267,6 +295,36 @@ fn lease(error: &LeaseError) -> Told {
             told.hint("see HOSTCTL_RUN_DIR for keeping leases elsewhere")
         }
         LeaseError::Proc => told.hint("mount /proc"),
+    }
+}
+
+fn daemon_code(error: &DaemonError) -> u8 {
+    match error {
+        DaemonError::Place(PlaceError::Taken(..)) => HELD,
+        DaemonError::Io(_) => SYSTEM,
+        _ => UNAVAILABLE,
+    }
+}
+
+fn daemon(error: &DaemonError) -> Told {
+    let told = Told::new(error.to_string());
+    match error {
+        DaemonError::Place(PlaceError::Taken(..)) => told.hint(
+            "a second hostd needs directories of its own: HOSTCTL_STATE_DIR, HOSTCTL_RUN_DIR and HOSTCTL_CONFIG_DIR",
+        ),
+        DaemonError::Place(PlaceError::Gone(path)) => told.hint(format!(
+            "put {} back from a backup; or, to begin with nothing deployed, remove {}",
+            path.display(),
+            path.with_file_name("hostd.mark").display()
+        )),
+        DaemonError::State(StateError::Broken(path, _)) => told.hint(format!(
+            "the apps go on meanwhile; put {} back from a backup, or move it aside and deploy anew",
+            path.display()
+        )),
+        DaemonError::Place(_) | DaemonError::State(_) | DaemonError::Store(_) => {
+            told.hint("see HOSTCTL_STATE_DIR and HOSTCTL_RUN_DIR for keeping files elsewhere")
+        }
+        DaemonError::Io(_) => told,
     }
 }
 
@@ -368,6 +426,7 @@ fn stream(number: i32) -> &'static str {
 fn boundary(error: &BoundaryError) -> Told {
     let told = Told::new(error.to_string());
     match error {
+        BoundaryError::Cgroup(CgroupError::Scope(_)) => told,
         BoundaryError::Cgroup(_) => {
             told.hint("is the cgroup v2 mount writable here? `hostctl doctor` tells")
         }

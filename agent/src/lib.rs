@@ -10,12 +10,20 @@
 //! | [`lease`] | ports, names, data directories and locks: who has them |
 //! | [`lock`] | a command that runs while a lock is held |
 //! | [`uids`] | which uid belongs to which app |
+//! | [`accounts`] | the host's users and groups by number and name |
 //! | [`data`] | managed directories |
 //! | [`sandbox`] | steps, and doing them |
+//! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
-//! | [`supervise`] | a started sandbox, to its end |
+//! | [`keep`] | a process that runs one instance in the background |
+//! | [`daemon`] | hostd: what is deployed, and its API |
+//! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
+//! | [`fleet`] | what to do next for all apps |
 //! | [`logs`] | output as records |
+//! | [`audit`] | who did what, in a log that shows tampering |
+//! | [`state`] | the file that outlives a reboot |
 //! | [`store`] | directories of ours |
+//! | [`clock`] | the time of day |
 //! | [`failure`] | failures as exit codes, sentences and hints |
 //!
 //! # Files on disk
@@ -23,10 +31,13 @@
 //! | path | writer | reader | lifetime |
 //! | --- | --- | --- | --- |
 //! | `STATE/uids/UID -> APP` | [`uids`] | [`uids`] | for ever: a uid is never given twice |
-//! | `STATE/state.db` | [`lease`] | [`lease`] | for ever: fences rise over reboots |
+//! | `STATE/state.db` | [`lease`], hostd | [`lease`], hostd | for ever: fences, what is deployed |
+//! | `STATE/audit.log` | [`audit`] | [`audit`] | for ever: only added to |
+//! | `STATE/audit.head`, `STATE/audit.lock` | [`audit`] | [`audit`] | for ever |
 //! | `RUN/leases.db` | [`lease`] | [`lease`] | a boot: another boot id voids what is in it |
 //! | `RUN/forwarding/NETNS-FAMILY-INTERFACE` | [`network`] | [`network`] | while needed |
 //! | `RUN/forwarding/lock` | nobody | [`network`] | a boot |
+//! | `RUN/instances/APP.SERVICE.N/` | hostd, [`keep`] | hostd, [`keep`] | an instance |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
 //! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |
@@ -39,8 +50,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
+pub mod audit;
+pub mod cgroup;
+pub mod clock;
+pub mod daemon;
 pub mod data;
 pub mod failure;
+pub mod fleet;
+pub mod keep;
 pub mod lease;
 pub mod lock;
 pub mod logs;
@@ -50,6 +68,7 @@ pub mod planning;
 pub mod run;
 pub mod sandbox;
 pub mod source;
+pub mod state;
 pub mod store;
 pub mod supervise;
 pub mod uids;

@@ -105,7 +105,7 @@ pub fn run(command: &LockedCommand, held: &mut Held) -> Result<Exit, LockError> 
     let child = process::spawn(Namespaces::default(), None, body)?;
     held.guard(child.pid)?;
     let Some(ours) = ours else { return Err(Errno::EPIPE.into()) };
-    socket::send(ours.as_fd(), b"go", None)?;
+    socket::send(ours.as_fd(), b"go", &[], true)?;
     loop {
         let ended = Interest { fd: child.pidfd(), write: false };
         poll::wait(&[ended, Interest { fd: signals.as_fd(), write: false }], None)?;
@@ -161,7 +161,7 @@ fn start(prepared: &Prepared, line: &OwnedFd) -> u8 {
     }
     let Prepared { path, words, environment } = prepared;
     let Err(errno) = signal::reset().and_then(|()| process::exec(path, words, environment));
-    let _ = socket::send(line.as_fd(), &(errno as i32).to_ne_bytes(), None);
+    let _ = socket::send(line.as_fd(), &(errno as i32).to_ne_bytes(), &[], true);
     0
 }
 

@@ -11,21 +11,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use host_sys::file::{self, Kind};
-use host_sys::{Errno, socket};
+use host_sys::{Errno, file};
 use manifest_spec::policy::HostPolicy;
 
 use crate::data::{self, DataError};
 use crate::lease::claims::Claims;
 use crate::lease::ledger::{Choice, Placement};
 use crate::lease::{Held, LeaseError};
-use crate::logs::{Capture, LogFiles, OpenError};
+use crate::logs::{Capture, LogFiles, OpenError, Tail};
 use crate::network::boundary::{Boundary, BoundaryError};
 use crate::plan::{HostFacts, Plan};
 use crate::sandbox::message::Failure;
 use crate::sandbox::step::Step;
-use crate::sandbox::{self, StandardStreams, Surroundings};
-use crate::supervise::{Notice, Options, Outcome, Supervisor, WatchError};
+use crate::sandbox::{self, StandardStreams, Surroundings, Unfit};
+use crate::supervise::{Companion, News, Options, Outcome, Supervisor, WatchError};
 
 /// Why a run did not come to an end of its own.
 #[derive(Debug)]
@@ -81,6 +80,18 @@ pub struct Finished {
     pub losses: Vec<(PathBuf, u64)>,
 }
 
+/// Where the program's streams lead.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// To the caller's: the run is in the foreground.
+    Caller {
+        /// Leave Ctrl-C to the program.
+        interactive: bool,
+    },
+    /// To nobody's: it reads nothing, and the last lines of what it writes are kept here.
+    Kept(Tail),
+}
+
 /// Lease what a plan needs for itself; `offset` is what it was resolved with. The answer tells
 /// where it was leased: at another offset ([`Choice::Smallest`]) or with an address of its own the
 /// plan must be made again.
@@ -99,8 +110,8 @@ pub fn acquire(
     Held::acquire(&claims, choice, &facts.directories, clock).map_err(RunError::Lease)
 }
 
-/// Run one planned instance in the foreground, to its end. What it holds is given back then.
-/// `sockets` are those that the plan was resolved with.
+/// Run one planned instance to its end. What it holds is given back then. `sockets` are those that
+/// the plan was resolved with; `companion` works beside it and hears how it goes.
 ///
 /// # Errors
 /// When it could not be started, or its end is unknown.
@@ -109,50 +120,64 @@ pub fn run(
     mut held: Held,
     facts: &HostFacts,
     sockets: &[OwnedFd],
-    interactive: bool,
+    output: Output,
     clock: fn() -> Duration,
-    notify: &mut dyn FnMut(Notice),
+    companion: &mut dyn Companion,
 ) -> Result<Finished, RunError> {
     if !facts.mount_api {
         return Err(RunError::OldKernel(facts.kernel));
     }
-    let standard = file::standard();
+    let nothing = file::open_null()?;
+    let (standard, interactive) = match &output {
+        Output::Caller { interactive } => (file::standard(), *interactive),
+        Output::Kept(_) => ([nothing.as_fd(); 3], false),
+    };
     refuse_streams(standard)?;
 
     let data = data::prepare(plan, &facts.directories).map_err(RunError::Data)?;
     let mut steps = sandbox::build(plan, facts);
-    let _pinned = sandbox::pin(&mut steps, &plan.denied)
+    let _pinned = sandbox::pin(&mut steps, &plan.denied, plan.deployer.as_ref())
         .map_err(|failure| explain(WatchError::Step(failure), &steps))?;
-    let mut waiting = || notify(Notice::LookingUp);
+    let mut waiting = || companion.hear(News::LookingUp);
     let mut boundary = Boundary::raise(plan, facts, &mut waiting).map_err(RunError::Boundary)?;
     let supervisor = Supervisor::new()?;
-    let captured = capture(plan, standard, clock)?;
+    let captured = capture(plan, &output, standard, clock)?;
     let (capture, ends) =
         captured.map_or((None, None), |(capture, ends)| (Some(capture), Some(ends)));
+    if let Some(ends) = &ends {
+        let _ = give(plan, [ends.output.as_fd(), ends.error.as_fd()]);
+    }
     let streams = match &ends {
         Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
         None => standard,
     };
-    let options =
-        Options { grace: plan.grace, interactive, standard: StandardStreams::of(streams) };
+    let options = Options {
+        grace: plan.grace,
+        stop_signal: plan.stop_signal,
+        interactive,
+        standard: StandardStreams::of(streams),
+    };
     let around = Surroundings {
         standard: options.standard,
         streams,
         cgroup: boundary.cgroup(),
         network: boundary.network(),
         given: sockets,
+        shared: plan.shares_sockets,
     };
     let sandbox = sandbox::spawn(&steps, around).map_err(|errno| {
         let name = steps.first().map(ToString::to_string).unwrap_or_default();
         RunError::Spawn(name, errno)
     })?;
     boundary.inhabited();
+    let cgroup = boundary.cgroup_path().map(ToOwned::to_owned);
+    companion.hear(News::Born { init: sandbox.init.pid, cgroup });
     // Should this fail, a kill of hostctl only shows the leases as free a moment before the kernel
     // has ended the sandbox.
     let _ = held.guard(sandbox.init.pid);
     // Only the program holds the writing ends now: when it closes them, we see the end.
     drop(ends);
-    let watched = supervisor.watch(sandbox, standard, capture, &mut boundary, options, notify);
+    let watched = supervisor.watch(sandbox, standard, capture, &mut boundary, options, companion);
     drop(boundary);
     let (outcome, losses) = watched.map_err(|error| explain(error, &steps))?;
     data.keep();
@@ -160,13 +185,22 @@ pub fn run(
     Ok(Finished { outcome, losses })
 }
 
+/// Let pipes of ours belong to the program's user, so that it can open them again by a name such as
+/// /dev/stdout, as servers that log there do. One that can't works all the same where it is held.
+///
+/// # Errors
+/// What fchownat(2) says.
+pub fn give(plan: &Plan, pipes: [BorrowedFd<'_>; 2]) -> host_sys::Result<()> {
+    let (uid, gid) = plan.identity.ids();
+    pipes.into_iter().try_for_each(|pipe| file::change_owner(pipe, uid, gid))
+}
+
 fn refuse_streams(standard: [BorrowedFd<'_>; 3]) -> Result<(), RunError> {
     for (number, fd) in (0..).zip(standard) {
-        if socket::leads_elsewhere(fd) {
-            return Err(RunError::StreamIsSocket(number));
-        }
-        if file::status(fd).is_ok_and(|status| status.kind == Kind::Directory) {
-            return Err(RunError::StreamIsDirectory(number));
+        match sandbox::unfit(fd) {
+            Some(Unfit::Socket) => return Err(RunError::StreamIsSocket(number)),
+            Some(Unfit::Directory) => return Err(RunError::StreamIsDirectory(number)),
+            None => {}
         }
     }
     Ok(())
@@ -176,14 +210,17 @@ type Captured = (Capture, crate::logs::CapturedEnds);
 
 fn capture(
     plan: &Plan,
+    output: &Output,
     standard: [BorrowedFd<'_>; 3],
     clock: fn() -> Duration,
 ) -> Result<Option<Captured>, RunError> {
-    if plan.log_files.is_empty() {
-        return Ok(None);
-    }
+    let (shown, tail) = match output {
+        Output::Caller { .. } if plan.log_files.is_empty() => return Ok(None),
+        Output::Caller { .. } => (Some([standard[1], standard[2]]), None),
+        Output::Kept(tail) => (None, Some(tail.clone())),
+    };
     let files = LogFiles::open(&plan.log_files, clock).map_err(RunError::Log)?;
-    Ok(Some(Capture::new(files, [standard[1], standard[2]])?))
+    Ok(Some(Capture::new(files, shown, tail)?))
 }
 
 fn explain(error: WatchError, steps: &[Step]) -> RunError {

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use manifest_spec::names::AppName;
 use manifest_spec::policy::HostPolicy;
 use manifest_spec::{Diagnostics, Document, Layer, Manifest};
+use serde::{Deserialize, Serialize};
 
 /// What the command line says about a manifest.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overrides {
     /// `--profile`.
     pub profile: Option<String>,

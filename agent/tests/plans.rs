@@ -2,8 +2,9 @@
 //! `NAME.plan` and, where there is a plan, `NAME.steps`. `UPDATE_GOLDENS=1` rewrites them.
 //!
 //! Comments at the top of a manifest say what the case adds to it:
-//! `# host:` root, user or clash · `# service:` · `# offset:` · `# profile:` · `# variable:` ·
-//! `# set:` · `# uid:` · `# policy:` a line of policy.toml.
+//! `# host:` root, user, clash or hybrid (controllers in cgroup v1) · `# service:` · `# offset:` ·
+//! `# profile:` · `# variable:` · `# set:` · `# uid:` · `# keeper:` hostd · `# policy:` a line of
+//! policy.toml.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)] // a test that can't go on should stop there
@@ -13,9 +14,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use agent::cgroup::place::Lack;
+use agent::cgroup::{Cgroups, Controller, Place};
 use agent::plan::facts::RootEntry;
-use agent::plan::resolve::GRACE;
-use agent::plan::{Directories, HostFacts, Plan, Settings, explain, resolve};
+use agent::plan::{Directories, HostFacts, Keeper, Plan, Settings, explain, resolve};
 use agent::sandbox;
 use agent::source::{self, Loaded, Overrides, SourceError};
 use manifest_spec::policy::HostPolicy;
@@ -30,6 +32,7 @@ struct Case {
     uid: Option<u32>,
     overrides: Overrides,
     policy: String,
+    deployed: bool,
 }
 
 impl Case {
@@ -49,6 +52,7 @@ impl Case {
                     let (name, value) = value.split_once('=').unwrap();
                     case.overrides.variables.push((name.to_owned(), value.to_owned()));
                 }
+                "keeper" => case.deployed = value == "hostd",
                 "policy" => writeln!(case.policy, "{value}").unwrap(),
                 _ => panic!("unknown line: {line}"),
             }
@@ -61,6 +65,7 @@ impl Case {
             folder: "/srv/app".into(),
             service: self.service.clone(),
             uid: self.uid,
+            keeper: if self.deployed { Keeper::Daemon } else { Keeper::Foreground },
             ..Settings::default()
         }
     }
@@ -80,14 +85,18 @@ fn facts(host: &str) -> HostFacts {
         kernel: (6, 1),
         uid: if root { 0 } else { 1000 },
         gid: if root { 0 } else { 1000 },
+        user: Some(if root { "root" } else { "ann" }.to_owned()),
+        groups: match root {
+            true => vec![(0, Some("root".to_owned()))],
+            false => vec![(1000, None), (50, Some("staff".to_owned()))],
+        },
         home: Some(if root { "/root" } else { "/home/ann" }.into()),
         landlock: 2,
         notify: true,
         mount_api: true,
-        cgroup: Some("/sys/fs/cgroup".into()),
+        cgroups: cgroups(host),
         cgroup_programs: root,
-        systemd: false,
-        controllers: ["cpu", "memory", "pids"].map(str::to_owned).into(),
+        systemd: true,
         zone: Some("/usr/share/zoneinfo/Europe/Prague".into()),
         root_entries: ["bin", "sbin", "lib", "lib64"].map(merged).into(),
         forwards_ipv6: false,
@@ -98,6 +107,22 @@ fn facts(host: &str) -> HostFacts {
             _ => vec![("ann".to_owned(), 100_000, 65_536)],
         },
         directories: Directories { state: state.into(), run: run.into(), config: config.into() },
+    }
+}
+
+/// What systemd gives root; a user has nothing of it.
+fn cgroups(host: &str) -> Cgroups {
+    let lacking = |lack: Lack| Controller::ALL.map(|one| (one, lack.clone())).into();
+    let scope = Some(Place::Scope);
+    match host {
+        "user" => Cgroups { lacks: lacking(Lack::NotDelegated), ..Cgroups::default() },
+        "hybrid" => Cgroups { plain: scope, lacks: lacking(Lack::OfV1), ..Cgroups::default() },
+        _ => Cgroups {
+            plain: scope.clone(),
+            limited: scope,
+            controllers: Controller::ALL.into(),
+            ..Cgroups::default()
+        },
     }
 }
 
@@ -139,8 +164,12 @@ fn golden(name: &str, text: &str) -> (String, Option<String>) {
         writeln!(shown, "{:<13}{}{origin}", row.label, row.value).unwrap();
     }
     for one in &plan.unenforced {
-        let strict = if one.strict { " (strict)" } else { "" };
-        write!(shown, "\nnot enforced{strict}: {}: {}", one.what, one.why).unwrap();
+        let weight = match (one.demanded, one.strict) {
+            (true, _) => " (demanded)",
+            (false, true) => " (strict)",
+            (false, false) => "",
+        };
+        write!(shown, "\nnot enforced{weight}: {}: {}", one.what, one.why).unwrap();
     }
     let steps = sandbox::build(&plan, &facts);
     let steps = (1..).zip(&steps).map(|(number, step)| format!("{number:2} {step}\n"));
@@ -234,7 +263,7 @@ proptest! {
     #[test]
     fn resolving_never_panics(
         text in manifest(),
-        host in prop::sample::select(vec!["root", "user", "clash"]),
+        host in prop::sample::select(vec!["root", "user", "clash", "hybrid"]),
         folder in "(/[a-z.]{1,8}){0,4}/?",
         service in prop::option::of("[a-z]{1,5}"),
         uid in any::<Option<u32>>(),

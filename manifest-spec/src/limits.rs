@@ -46,5 +46,11 @@ pub const MEMORY_LEAST: u64 = 1 << 20;
 /// Percent of one core: a thousand cores.
 pub const CPU_PERCENT: u32 = 100_000;
 
+/// Weight of an instance's disk time: the kernel's `CGROUP_WEIGHT_MAX`.
+pub const IO_WEIGHT: u32 = 10_000;
+
+/// Health checks in a row before they count.
+pub const CHECKS: u32 = 100;
+
 /// Longest duration, in days.
 pub const SPAN_DAYS: u64 = 3660;

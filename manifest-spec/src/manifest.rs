@@ -5,6 +5,8 @@
 //! depends on the host is still open. `None` means "the author did not say": defaults are given in
 //! one place, the agent's `resolve`. Never reads a file, never asks the host.
 
+mod lifecycle;
+
 use std::fmt;
 use std::net::IpAddr;
 
@@ -13,6 +15,8 @@ use serde::Serialize;
 use crate::command::Command;
 use crate::names::{AppName, HookName, PolicyName, PortName, ProfileName, ServiceName};
 use crate::quantity::{Bytes, CpuShare, Span};
+
+pub use lifecycle::{Health, Probe, Ready, ReadyBy, Stop, StopSignal};
 
 /// The service name of an app that is written in the short form, without `[services.X]`.
 pub const SINGLE_SERVICE: &str = "main";
@@ -53,6 +57,10 @@ pub struct Service {
     pub route: Option<String>,
     /// How to tell that an instance works.
     pub health: Option<Health>,
+    /// When an instance does its work.
+    pub ready: Option<Ready>,
+    /// How an instance is stopped.
+    pub stop: Stop,
     /// How many instances run.
     pub count: Option<u32>,
     /// Services of the same app that must be ready first and may be connected to.
@@ -93,29 +101,6 @@ pub enum Protocol {
     Tcp,
     /// RFC 768.
     Udp,
-}
-
-/// A health check with its timing; `None` means the default of the agent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Health {
-    /// What is asked.
-    pub probe: Probe,
-    /// Time between two checks.
-    pub every: Option<Span>,
-    /// Time one check may take.
-    pub within: Option<Span>,
-}
-
-/// What a health check asks.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Probe {
-    /// `GET` of this path on the main port answers 2xx or 3xx.
-    Http(String),
-    /// The main port accepts a connection.
-    Tcp,
-    /// The program exits with 0.
-    Exec(Command),
 }
 
 /// What a program may use. `None` is "not said", an empty list is "nothing".
@@ -258,6 +243,8 @@ pub struct Limits {
     pub processes: Option<u32>,
     /// Open descriptors of one process.
     pub files: Option<u32>,
+    /// Weight of its disk time, 100 for who says nothing.
+    pub io: Option<u16>,
 }
 
 /// Where the app's output goes and how much is kept.

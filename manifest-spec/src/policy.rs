@@ -4,6 +4,7 @@
 
 mod raw;
 mod read;
+mod users;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,6 +13,8 @@ use serde::Serialize;
 use crate::error::Diagnostics;
 use crate::names::AppName;
 use crate::quantity::{Bytes, CpuShare};
+
+pub use users::{Caller, UserRule, Verb, Who};
 
 /// The whole policy; `Default` is a host without the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -28,7 +31,7 @@ pub struct HostPolicy {
     pub ports: PortRange,
     /// Where instances' own addresses come from.
     pub addresses: AddressRange,
-    /// Who may run what; `None`: anyone may run anything as themselves.
+    /// Who may do what; `None`: anyone may run anything as themselves, and nothing else.
     pub users: Option<Vec<UserRule>>,
 }
 
@@ -117,15 +120,6 @@ impl Default for AddressRange {
     }
 }
 
-/// One entry of `[[users]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UserRule {
-    /// The user.
-    pub uid: u32,
-    /// App names, or `*` for all.
-    pub apps: Vec<String>,
-}
-
 impl HostPolicy {
     /// Reads and validates the file.
     ///
@@ -139,16 +133,5 @@ impl HostPolicy {
     #[must_use]
     pub fn allows_root(&self, app: &AppName) -> bool {
         self.allow.root.iter().any(|name| name == app.base())
-    }
-
-    /// Whether the user may run the app.
-    #[must_use]
-    pub fn allows_user(&self, uid: u32, app: &AppName) -> bool {
-        self.users.as_ref().is_none_or(|rules| {
-            rules
-                .iter()
-                .filter(|rule| rule.uid == uid)
-                .any(|rule| rule.apps.iter().any(|name| name == "*" || name == app.base()))
-        })
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod capabilities;
 pub(crate) mod env;
+mod lifecycle;
 pub(crate) mod logs;
 pub(crate) mod network;
 pub(crate) mod paths;
@@ -18,7 +19,8 @@ mod words;
 use crate::command::Command;
 use crate::decode::{At, Map, Whole, table};
 use crate::limits;
-use crate::manifest::{Address, Base, Days, Missed, Network, Overlap, Protocol, User};
+use crate::manifest::{Address, Base, Days, Missed, Network, Overlap, Protocol, ReadyBy};
+use crate::manifest::{StopSignal, User};
 use crate::names::{AppName, HookName, PolicyName, PortName, ProfileName, ServiceName};
 use crate::quantity::{Bytes, CpuShare, Span};
 
@@ -64,6 +66,11 @@ table! {
         route: Route = "none", "\"shop.example.com\"";
         /// How to tell that an instance works: "/path", "tcp", "exec:./check", or a table.
         health: RawHealth = "none", "\"/up\"";
+        /// When an instance does its work: "notify" (sd_notify), "health", "port" (the main one
+        /// accepts), a time it has been up, or a table.
+        ready: RawReady = "health, else port, else up for 1s", "\"notify\"";
+        /// How long a stop may take before it is done by force, or a table.
+        stop: RawStop = "10s", "\"30s\"";
         /// How many instances run.
         count: Whole<1, { limits::COUNT }> = "1", "2";
         /// Services of the same app that start first and may be connected to.
@@ -109,9 +116,33 @@ table! {
         /// Program that exits with 0.
         exec: Command = "none", "\"./check\"";
         /// Time between two checks.
-        every: Span = "decided by the agent", "\"5s\"";
+        every: Span = "5s", "\"10s\"";
         /// Time one check may take.
-        within: Span = "decided by the agent", "\"1s\"";
+        within: Span = "1s", "\"500ms\"";
+        /// Successes in a row that make an instance ready.
+        rise: Whole<1, { limits::CHECKS }> = "1", "2";
+        /// Failures in a row that make it unhealthy.
+        fall: Whole<1, { limits::CHECKS }> = "3", "5";
+    }
+}
+
+table! {
+    /// When an instance does its work.
+    RawReady {
+        /// What shows it: "notify", "health", "port", or a time it has been up.
+        by: ReadyBy = "health, else port, else up for 1s", "\"notify\"";
+        /// Time it may take; an instance that needs longer has failed.
+        within: Span = "60s", "\"2m\"";
+    }
+}
+
+table! {
+    /// How an instance is stopped.
+    RawStop {
+        /// The signal that asks the program to end, with or without SIG.
+        signal: StopSignal = "TERM", "\"INT\"";
+        /// Time it may take before everything is ended by force.
+        grace: Span = "10s", "\"30s\"";
     }
 }
 
@@ -163,6 +194,8 @@ table! {
         processes: Whole<1, { limits::PROCESSES }> = "no limit", "64";
         /// Open descriptors of one process.
         files: Whole<1, { limits::FILES }> = "65536, or the host's hard limit if that is lower", "1024";
+        /// Share of disk time beside the host's other instances, as a weight.
+        io: Whole<1, { limits::IO_WEIGHT }> = "100, as for everybody", "500";
     }
 }
 

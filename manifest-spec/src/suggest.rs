@@ -4,14 +4,15 @@
 //! near: a wrong suggestion costs more than none.
 
 /// Words other tools use, with the key of ours that means the same.
-const FOREIGN: [(&str, &str); 30] = [
+const FOREIGN: [(&str, &str); 35] = [
     ("args", "run"),
+    ("blkio", "io"),
     ("cmd", "run"),
     ("command", "run"),
     ("cpus", "cpu"),
     ("cwd", "dir"),
-    ("depends_on", "needs"),
     ("depends-on", "needs"),
+    ("depends_on", "needs"),
     ("directory", "dir"),
     ("domain", "route"),
     ("entrypoint", "run"),
@@ -22,15 +23,19 @@ const FOREIGN: [(&str, &str); 30] = [
     ("hostname", "route"),
     ("instances", "count"),
     ("jobs", "hooks"),
+    ("kill_timeout", "stop"),
     ("log", "logs"),
     ("nofile", "files"),
     ("permissions", "access"),
     ("pids", "processes"),
+    ("readiness", "ready"),
     ("replicas", "count"),
     ("requires", "needs"),
     ("resources", "limits"),
     ("scale", "count"),
     ("start", "run"),
+    ("stop_grace_period", "stop"),
+    ("stop_signal", "stop"),
     ("timezone", "zone"),
     ("volumes", "write"),
     ("workdir", "dir"),

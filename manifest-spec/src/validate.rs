@@ -5,6 +5,7 @@
 //! Gives no defaults and asks nothing of the host.
 
 mod access;
+mod lifecycle;
 mod needs;
 mod ports;
 mod service;

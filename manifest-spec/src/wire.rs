@@ -96,6 +96,9 @@ pub struct ResolvedLimits {
     /// Open descriptors of one process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u32>,
+    /// Weight of its disk time, 1 to 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io: Option<u16>,
 }
 
 /// A service that may be connected to.

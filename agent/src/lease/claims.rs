@@ -35,6 +35,8 @@ struct Port {
     number: u16,
     /// Whether the holder has a socket on it already.
     ours: bool,
+    /// Whether instances of the service share it, each with the same socket.
+    shared: bool,
 }
 
 impl Claims {
@@ -50,6 +52,7 @@ impl Claims {
                 protocol: port.protocol,
                 number: port.port,
                 ours: matches!(port.maker, Maker::Caller(_)),
+                shared: plan.shares_sockets && port.maker != Maker::Program,
             });
         let own = matches!(plan.address, PlannedAddress::Own(_));
         let managed = plan.grants.iter().filter(|grant| grant.kind == GrantKind::Managed);
@@ -115,6 +118,15 @@ impl Claims {
             keys.push(Key::Name(format!("{app}.{}.{}", self.service, self.instance)));
         }
         Some(keys)
+    }
+
+    /// Whether another holder of this key is no hindrance: an instance of the same service, with
+    /// which the port is shared.
+    pub fn shares(&self, key: &Key, other: &Holder) -> bool {
+        let Key::Port { protocol, number, .. } = key else { return false };
+        let same = other.app == self.moved(self.offset) && other.service == self.service;
+        let shared = |one: &Port| one.shared && (one.protocol, one.number) == (*protocol, *number);
+        same && self.ports.iter().any(shared)
     }
 
     /// Whether the one who claims has a socket on this port already, so that trying it out would

@@ -96,7 +96,7 @@ impl Ledger {
     /// [`LeaseError::Refused`] with everything in the way; else when the ledger can't be used.
     pub fn acquire_all(&mut self, keys: &[Key], holder: &Holder) -> Result<Vec<Lease>, LeaseError> {
         self.change(|change| {
-            let conflicts = change.conflicts(keys, &|_| false)?;
+            let conflicts = change.conflicts(keys, None)?;
             if conflicts.is_empty() {
                 return change.grant(keys, holder).map(Ok);
             }
@@ -118,7 +118,6 @@ impl Ledger {
     ) -> Result<(Placement, Vec<Lease>), LeaseError> {
         self.change(|change| {
             let own = claims.offset();
-            let ours = |key: &Key| claims.has_socket(key);
             let address = match claims.addresses() {
                 Some(pool) => change.free_address(pool)?,
                 None => None,
@@ -127,7 +126,7 @@ impl Ledger {
             let last = if choice == Choice::Smallest { u16::MAX } else { own };
             for offset in own..=last {
                 let Some(keys) = claims.keys(offset, address) else { break };
-                let conflicts = change.conflicts(&keys, &ours)?;
+                let conflicts = change.conflicts(&keys, Some(claims))?;
                 if conflicts.is_empty() {
                     let holder = claims.holder(offset, process);
                     let placement = Placement { offset, address };
@@ -141,7 +140,7 @@ impl Ledger {
             if choice == Choice::Planned {
                 for offset in own.saturating_add(1)..=own.saturating_add(HINTED) {
                     let Some(keys) = claims.keys(offset, address) else { break };
-                    if change.conflicts(&keys, &ours)?.is_empty() {
+                    if change.conflicts(&keys, Some(claims))?.is_empty() {
                         next_offset = Some(offset);
                         break;
                     }
@@ -275,28 +274,31 @@ impl Change<'_> {
     }
 
     /// Everything that stands in the way of these keys, after the dead are cleared away. A port that
-    /// the asker has a socket on (`ours`) is not tried out: that socket proves that nobody else has.
+    /// the asker has a socket on is not tried out: that socket proves that nobody else has. One that
+    /// it shares with other instances is held by all of them.
     fn conflicts(
         &mut self,
         keys: &[Key],
-        ours: &dyn Fn(&Key) -> bool,
+        asker: Option<&Claims>,
     ) -> rusqlite::Result<Vec<Conflict>> {
         let mut conflicts = Vec::new();
         for key in keys {
+            let ours = asker.is_some_and(|claims| claims.has_socket(key));
             let mut held = Vec::new();
             for row in self.room(key)? {
                 held.extend(self.reap(row)?);
             }
-            if ours(key) {
+            if ours {
                 held = self.proved(held)?;
+            }
+            if let Some(claims) = asker {
+                held.retain(|row| !claims.shares(key, &row.holder));
             }
             let blocking = key.in_the_way(&held, |row| &row.key);
             if !blocking.is_empty() {
                 let occupants = blocking.into_iter().map(|row| self.occupant(row)).collect();
                 conflicts.push(Conflict::Held(key.clone(), occupants));
-            } else if !ours(key)
-                && let Verdict::Taken(owner) = probe(key)
-            {
+            } else if !ours && let Verdict::Taken(owner) = probe(key) {
                 conflicts.push(self.foreign(key, owner)?);
             }
         }

@@ -33,9 +33,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
-
 use crate::plan::Directories;
+use crate::state::StateError;
 use crate::store::StoreError;
 use manifest_spec::policy::PortRange;
 
@@ -67,21 +66,17 @@ pub enum LeaseError {
 
 impl LeaseError {
     fn from_sqlite(path: &Path, error: rusqlite::Error) -> LeaseError {
-        let path = path.to_owned();
-        let text = match &error {
-            rusqlite::Error::SqliteFailure(_, Some(text)) => text.clone(),
-            other => other.to_string(),
-        };
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LeaseError::Busy(path),
-            Some(
-                ErrorCode::CannotOpen
-                | ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::ReadOnly
-                | ErrorCode::PermissionDenied,
-            ) => LeaseError::File(path, text),
-            _ => LeaseError::Broken(path, text),
+        StateError::from_sqlite(path, error).into()
+    }
+}
+
+impl From<StateError> for LeaseError {
+    fn from(error: StateError) -> LeaseError {
+        match error {
+            StateError::Store(error) => LeaseError::Store(error),
+            StateError::Broken(path, text) => LeaseError::Broken(path, text),
+            StateError::Busy(path) => LeaseError::Busy(path),
+            StateError::File(path, text) => LeaseError::File(path, text),
         }
     }
 }

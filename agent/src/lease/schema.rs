@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::LeaseError;
 use crate::plan::Directories;
+use crate::state::{self, StateError};
 use crate::store;
 
 /// Format of both files; another number is another version's.
@@ -37,11 +38,6 @@ CREATE TABLE history (
     fence INTEGER NOT NULL, was TEXT NOT NULL, became TEXT NOT NULL, cause TEXT NOT NULL,
     holder TEXT NOT NULL, pid INTEGER NOT NULL
 ) STRICT;
-";
-
-const STATE: &str = "
-CREATE TABLE epoch (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
-INSERT INTO epoch VALUES (1, 0);
 ";
 
 /// Open the ledger, made if there is none, for the boot with this id.
@@ -161,22 +157,14 @@ fn prepare(db: &mut Connection, directories: &Directories, boot: &str) -> Result
 
 /// Count the epoch up, for good. A crash between this and its first use skips a number, no more.
 fn next_epoch(directories: &Directories) -> Result<i64, LeaseError> {
-    store::open(&directories.state, &[]).map_err(LeaseError::Store)?;
+    let mut db = state::open(directories)?;
     let path = directories.state_file();
-    let count = || {
-        let mut db = Connection::open(&path)?;
-        db.busy_timeout(PATIENCE)?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
-        db.pragma_update(None, "synchronous", "FULL")?;
+    let mut count = || {
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if version(&change)? == 0 {
-            change.execute_batch(STATE)?;
-            change.pragma_update(None, "user_version", VERSION)?;
-        }
         let sql = "UPDATE epoch SET number = number + 1 RETURNING number";
         let epoch = change.query_row(sql, [], |row| row.get(0))?;
         change.commit()?;
         Ok(epoch)
     };
-    count().map_err(|error: Failure| error.at(&path))
+    count().map_err(|error| StateError::from_sqlite(&path, error).into())
 }

@@ -43,6 +43,11 @@ impl LogFiles {
         Ok(LogFiles { files: files.collect::<Result<_, _>>()?, seq: 0, clock })
     }
 
+    /// Whether there is none, and nobody wants records.
+    pub(super) fn are_none(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Append one record to every file; a file that takes no more counts what it missed.
     pub(super) fn write(&mut self, draft: Draft) {
         self.seq += 1;

@@ -1,12 +1,13 @@
-//! The output of a program as records in files.
+//! The output of a program: as records in files, and its last lines.
 //!
-//! Owns the pipes behind the program's standard output and error when a sink is declared, and the
-//! record each line becomes. Invariant: what the program wrote is shown as it was and recorded line
-//! by line, or the loss is counted. Only file sinks yet; the pipeline with its write-ahead log comes
-//! with the logging layer.
+//! Owns the pipes behind the program's standard output and error when somebody wants its output, the
+//! record each line becomes, and the last lines of both. Invariant: what the program wrote is shown
+//! as it was and recorded line by line, or the loss is counted. Only file sinks yet; the pipeline
+//! with its write-ahead log comes with the logging layer.
 
 mod file;
 mod record;
+mod tail;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -15,19 +16,26 @@ use host_sys::{Errno, Result, file as sys};
 
 pub use file::{LogFiles, OpenError};
 use record::Lines;
+pub use tail::{Source, Tail, TailLine};
+
+/// What a program may write before it waits for us, in bytes: it is not to stand still because this
+/// process has something else to do for a moment.
+const ROOM: i32 = 1024 * 1024;
 
 /// Both output streams of a program, read by us.
 #[derive(Debug)]
 pub struct Capture {
     streams: [Stream; 2],
     files: LogFiles,
+    tail: Option<Tail>,
 }
 
 /// One captured stream.
 #[derive(Debug)]
 struct Stream {
+    source: Source,
     pipe: Option<OwnedFd>,
-    shown: OwnedFd,
+    shown: Option<OwnedFd>,
     lines: Lines,
 }
 
@@ -41,19 +49,28 @@ pub struct CapturedEnds {
 }
 
 impl Capture {
-    /// Pipes for both streams; what comes is shown on `shown` and recorded in `files`.
+    /// Pipes for both streams. What comes is recorded in `files`, and if so wished shown on `shown`
+    /// and kept in `tail`.
     ///
     /// # Errors
     /// What pipe2(2) says.
-    pub fn new(files: LogFiles, shown: [BorrowedFd<'_>; 2]) -> Result<(Capture, CapturedEnds)> {
-        let (output_pipe, output) = sys::pipe()?;
-        let (error_pipe, error) = sys::pipe()?;
-        let stream = |pipe, shown, name| -> Result<Stream> {
-            Ok(Stream { pipe: Some(pipe), shown: sys::duplicate(shown)?, lines: Lines::new(name) })
+    pub fn new(
+        files: LogFiles,
+        shown: Option<[BorrowedFd<'_>; 2]>,
+        tail: Option<Tail>,
+    ) -> Result<(Capture, CapturedEnds)> {
+        let stream = |source: Source| -> Result<_> {
+            let (pipe, end) = sys::pipe()?;
+            // Without more room everything works as well, only not as smoothly.
+            let _ = sys::widen_pipe(pipe.as_fd(), ROOM);
+            let shown = shown.map(|shown| sys::duplicate(shown[source as usize])).transpose()?;
+            let lines = Lines::new(source.name());
+            Ok((Stream { source, pipe: Some(pipe), shown, lines }, end))
         };
-        let streams =
-            [stream(output_pipe, shown[0], "stdout")?, stream(error_pipe, shown[1], "stderr")?];
-        Ok((Capture { streams, files }, CapturedEnds { output, error }))
+        let (of_output, output) = stream(Source::Output)?;
+        let (of_error, error) = stream(Source::Error)?;
+        let capture = Capture { streams: [of_output, of_error], files, tail };
+        Ok((capture, CapturedEnds { output, error }))
     }
 
     /// The pipes that are still open, by index.
@@ -69,10 +86,17 @@ impl Capture {
         match sys::read(pipe.as_fd(), &mut buffer) {
             Ok(count) if count > 0 => {
                 let bytes = &buffer[..count];
-                // The log is kept even when nobody looks (a closed terminal, a broken pipe).
-                let _ = sys::write_all(stream.shown.as_fd(), bytes);
-                for record in stream.lines.push(bytes) {
-                    self.files.write(record);
+                if let Some(shown) = &stream.shown {
+                    // The log is kept even when nobody looks (a closed terminal, a broken pipe).
+                    let _ = sys::write_all(shown.as_fd(), bytes);
+                }
+                if let Some(tail) = &self.tail {
+                    tail.push(stream.source, bytes);
+                }
+                if !self.files.are_none() {
+                    for record in stream.lines.push(bytes) {
+                        self.files.write(record);
+                    }
                 }
                 true
             }

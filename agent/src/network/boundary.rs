@@ -1,5 +1,5 @@
-//! The boundary of one instance: its cgroup, the rules in force on it, and their upkeep while the
-//! instance runs.
+//! The boundary of one instance: its cgroup with its limits, the rules in force on it, and their
+//! upkeep while the instance runs.
 //!
 //! Invariant: it stands before the instance has a process; what it can't find out again stays as it
 //! was. Dropped after the instance's last process, it leaves nothing.
@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use manifest_spec::manifest::Network;
 
 use super::address::Added;
-use super::cgroup::{Cgroup, CgroupError};
 use super::enforcement::{Enforcement, EnforcementError};
 use super::hosts::{Hosts, HostsError};
 use super::link::{LinkError, LinkMonitor};
@@ -20,8 +20,7 @@ use super::meaning::{self, Answers};
 use super::names::{self, Lookup, NameError};
 use super::pool::Pool;
 use super::private::{self, PrivateError, PrivateNetwork};
-use super::scope::{self, Scope, ScopeError};
-use crate::lease::holder::Process;
+use crate::cgroup::{CgroupError, Home, OutOfMemory};
 use crate::plan::{self, HostFacts, Plan, PlannedAddress};
 
 /// How often host names are looked up again.
@@ -30,10 +29,8 @@ const REFRESH: Duration = Duration::from_secs(30);
 /// Why the boundary does not stand.
 #[derive(Debug)]
 pub enum BoundaryError {
-    /// There is no cgroup.
+    /// There is no cgroup, or not with its limits.
     Cgroup(CgroupError),
-    /// systemd made no scope for it.
-    Scope(ScopeError),
     /// The rules are not in force.
     Enforcement(EnforcementError),
     /// A destination has no address: its key.
@@ -52,7 +49,6 @@ impl fmt::Display for BoundaryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BoundaryError::Cgroup(error) => error.fmt(f),
-            BoundaryError::Scope(error) => error.fmt(f),
             BoundaryError::Enforcement(error) => error.fmt(f),
             BoundaryError::Name(_, error) => error.fmt(f),
             BoundaryError::Interface(_, name, _) => write!(f, "this host has no interface {name}"),
@@ -74,18 +70,10 @@ pub struct Boundary {
     monitor: Option<LinkMonitor>,
     hosts: Option<Hosts>,
     // In this order: the rules go with the cgroup.
-    wall: Option<Wall>,
+    enforcement: Option<Enforcement>,
+    home: Option<Home>,
     network: Option<PrivateNetwork>,
     _address: Option<Added>,
-}
-
-/// Rules and the cgroup they are on, dropped in this order.
-#[derive(Debug)]
-struct Wall {
-    enforcement: Enforcement,
-    cgroup: Cgroup,
-    /// What systemd made it in, until the instance is in it.
-    scope: Option<Scope>,
 }
 
 /// Host names that are looked up again from time to time.
@@ -119,22 +107,23 @@ impl Boundary {
             true => None,
             false => Some(Hosts::write(plan, facts, &answers).map_err(BoundaryError::Hosts)?),
         };
-        // systemd's answer takes a child that keeps for a moment what is open here: before the rest.
-        let place = match plan.wall {
-            plan::Wall::Cgroup => Some(place(plan, facts)?),
-            _ => None,
-        };
+        let home = plan
+            .cgroup
+            .as_ref()
+            .map(|planned| Home::make(planned, &plan.limits, &plan.instance_name()))
+            .transpose()
+            .map_err(BoundaryError::Cgroup)?;
         let _address = own_address(plan, facts)?;
         let network = meaning::layout(plan, &answers)
             .map(|layout| private::build(&layout, &facts.directories))
             .transpose()
             .map_err(BoundaryError::Private)?;
         let rules = meaning::rules(plan, &answers);
-        let wall = place.map(|(cgroup, scope)| {
-            let enforcement = Enforcement::attach(cgroup.as_fd(), &rules)?;
-            Ok(Wall { enforcement, cgroup, scope })
-        });
-        let wall = wall.transpose().map_err(BoundaryError::Enforcement)?;
+        let walled = home.as_ref().filter(|_| plan.wall == plan::Wall::Cgroup);
+        let enforcement = walled
+            .map(|home| Enforcement::attach(home.as_fd(), &rules))
+            .transpose()
+            .map_err(BoundaryError::Enforcement)?;
         let next = (!all.is_empty()).then(|| Instant::now() + REFRESH);
         let names = Names { all, asked: Vec::new(), next };
         let watches = !answers.interfaces.is_empty() || network.is_some();
@@ -145,7 +134,8 @@ impl Boundary {
             names,
             monitor,
             hosts,
-            wall,
+            enforcement,
+            home,
             network,
             _address,
         };
@@ -163,14 +153,22 @@ impl Boundary {
 
     /// Where the instance is to be born.
     pub fn cgroup(&self) -> Option<BorrowedFd<'_>> {
-        self.wall.as_ref().map(|wall| wall.cgroup.as_fd())
+        self.home.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether the kernel ended something of the instance for want of memory.
+    pub fn out_of_memory(&self) -> Option<OutOfMemory> {
+        self.cgroup().and_then(OutOfMemory::look)
+    }
+
+    /// Its place on the host.
+    pub fn cgroup_path(&self) -> Option<&Path> {
+        self.home.as_ref().map(Home::path)
     }
 
     /// The instance has its first process now.
     pub fn inhabited(&mut self) {
-        if let Some(scope) = self.wall.as_mut().and_then(|wall| wall.scope.take()) {
-            scope.release();
-        }
+        self.home.iter_mut().for_each(Home::inhabited);
     }
 
     /// Readable (poll) when [`Boundary::tend`] has something to do.
@@ -230,34 +228,14 @@ impl Boundary {
     /// The new rules first, then, only if they are in force, the names that lead to them.
     fn apply(&mut self) -> Result<(), BoundaryError> {
         let rules = meaning::rules(&self.plan, &self.answers);
-        if let Some(Wall { enforcement, cgroup, .. }) = &mut self.wall {
-            enforcement.change(cgroup.as_fd(), &rules).map_err(BoundaryError::Enforcement)?;
+        if let (Some(enforcement), Some(home)) = (&mut self.enforcement, &self.home) {
+            enforcement.change(home.as_fd(), &rules).map_err(BoundaryError::Enforcement)?;
         }
         if let Some(hosts) = &mut self.hosts {
             hosts.rewrite(&self.plan, &self.answers);
         }
         Ok(())
     }
-}
-
-/// The instance's cgroup, and the scope it is in where systemd runs the host: below systemd's own
-/// only what it has handed over is ours.
-fn place(plan: &Plan, facts: &HostFacts) -> Result<(Cgroup, Option<Scope>), BoundaryError> {
-    let none = || BoundaryError::Cgroup(CgroupError::NotMounted);
-    let own = facts.cgroup.as_deref().ok_or_else(none)?;
-    let process = Process::of(host_sys::process::pid()).ok_or_else(none)?;
-    let instance = plan.instance_name();
-    let scope = match facts.systemd && !scope::delegated(own) {
-        true => {
-            let name = format!("hostctl-{instance}-{}", process.pid);
-            let description = format!("hostctl run: {instance}");
-            Some(scope::start(&name, &description).map_err(BoundaryError::Scope)?)
-        }
-        false => None,
-    };
-    let parent = scope.as_ref().map_or(own, |scope| &scope.path);
-    let cgroup = Cgroup::make(parent, &instance, process).map_err(BoundaryError::Cgroup)?;
-    Ok((cgroup, scope))
 }
 
 /// Every interface that the plan names, by index.

@@ -8,7 +8,6 @@
 pub mod address;
 mod assemble;
 pub mod boundary;
-pub mod cgroup;
 pub mod enforcement;
 pub mod hosts;
 pub mod link;
@@ -18,4 +17,3 @@ pub mod pool;
 pub mod private;
 pub mod program;
 pub mod rules;
-pub mod scope;

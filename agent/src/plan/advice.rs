@@ -222,12 +222,22 @@ mod tests {
             address: crate::plan::PlannedAddress::Host,
             addresses: Default::default(),
             wall: crate::plan::Wall::Empty,
+            cgroup: None,
             needs: Vec::new(),
             capabilities: Vec::new(),
             syscalls: Vec::new(),
             limits: Default::default(),
             log_files: Vec::new(),
+            ready: crate::plan::Readiness {
+                by: crate::plan::ReadyBy::Notify,
+                within: std::time::Duration::ZERO,
+            },
+            health: None,
+            stop_signal: 0,
             grace: std::time::Duration::ZERO,
+            shares_sockets: false,
+            notify: None,
+            deployer: None,
             unenforced: Vec::new(),
         }
     }

@@ -72,6 +72,21 @@ impl Directories {
         self.state.join("state.db")
     }
 
+    /// The file that a running hostd has locked.
+    pub fn hostd_lock(&self) -> PathBuf {
+        self.state.join("hostd.lock")
+    }
+
+    /// Says that a hostd has kept its state here.
+    pub fn hostd_mark(&self) -> PathBuf {
+        self.state.join("hostd.mark")
+    }
+
+    /// The socket of hostd's API.
+    pub fn socket(&self) -> PathBuf {
+        self.run.join("hostd.sock")
+    }
+
     /// The managed directories of an app.
     pub fn data(&self, app: &str) -> PathBuf {
         self.state.join("data").join(app)

@@ -1,4 +1,4 @@
-//! The program's environment and command line, which refer to what was decided before them.
+//! The program's environment, command line and check, which refer to what was decided before them.
 //!
 //! Invariant: nothing of the caller's environment is in it but `$TERM`, and that only with a
 //! terminal. Pure.
@@ -7,13 +7,14 @@ use manifest_spec::Diagnostic;
 use manifest_spec::command::Word;
 use manifest_spec::manifest::Service;
 
-use super::resolve::{PATH, RESOLVED_MANIFEST};
+use super::lifecycle;
+use super::resolve::{NOTIFY_SOCKET, PATH, RESOLVED_MANIFEST};
 use super::{Maker, Plan, PlannedPort, Settings};
 
 /// Name of the main port's socket in `$LISTEN_FDNAMES`.
 const MAIN_SOCKET: &str = "main";
 
-/// Fill in the environment and the expanded command line.
+/// Fill in the environment, the expanded command line and the health check.
 pub(super) fn fill(
     plan: &mut Plan,
     service: &Service,
@@ -29,6 +30,9 @@ pub(super) fn fill(
     ];
     env.extend(settings.term.iter().map(|term| ("TERM".to_owned(), term.clone())));
     env.push(("HOSTCTL_MANIFEST".into(), RESOLVED_MANIFEST.into()));
+    if plan.notify.is_some() {
+        env.push(("NOTIFY_SOCKET".into(), NOTIFY_SOCKET.into()));
+    }
     let host = plan.listens_on();
     env.push((
         "HOST".into(),
@@ -76,6 +80,10 @@ pub(super) fn fill(
         .run
         .expand(&|name| lookup(&env, name))
         .map_err(|error| Diagnostic::new(format!("{}run", plan.key_prefix), error.to_string()))?;
+    plan.health = lifecycle::health(service, |command| command.expand(&|name| lookup(&env, name)))
+        .map_err(|error| {
+            Diagnostic::new(format!("{}health", plan.key_prefix), error.to_string())
+        })?;
     plan.env = env;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Invariant: every value of the plan is shown, with the key that decides it. Never prints.
 
 use manifest_spec::manifest::{Base, Network, Protocol};
-use manifest_spec::quantity::Bytes;
+use manifest_spec::quantity::{Bytes, Span};
 use manifest_spec::wire::{
     ResolvedAccess, ResolvedLimits, ResolvedLogs, ResolvedManifest, ResolvedNeed, ResolvedPort,
     VERSION,
@@ -66,7 +66,16 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
     if let Some(processes) = limits.processes {
         add("processes", processes.to_string(), "limits.processes");
     }
+    if let Some(weight) = limits.io {
+        add("io", format!("weight {weight}"), "limits.io");
+    }
     add("files", limits.files.to_string(), "limits.files");
+    add("ready", plan.ready.to_string(), "ready");
+    if let Some(health) = &plan.health {
+        add("health", health.to_string(), "health");
+    }
+    let (signal, grace) = (host_sys::signal::name(plan.stop_signal), Span(plan.grace));
+    add("stop", format!("{signal}, by force after {grace}"), "stop");
     let row = |label: &str, value: String, key: &str| Row {
         label: label.into(),
         value,
@@ -175,6 +184,7 @@ fn resolved(plan: &Plan) -> ResolvedManifest {
             cpu: plan.limits.cpu,
             processes: plan.limits.processes,
             files: Some(plan.limits.files),
+            io: plan.limits.io,
         },
         needs: plan
             .needs
@@ -252,7 +262,7 @@ fn list(items: &[String]) -> String {
 }
 
 /// Words as a shell would take them, for reading.
-fn shell_words(words: &[String]) -> String {
+pub(super) fn shell_words(words: &[String]) -> String {
     let quoted = words.iter().map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
         match !word.is_empty() && word.chars().all(plain) {

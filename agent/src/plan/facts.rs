@@ -11,7 +11,9 @@ use manifest_spec::policy::UidRange;
 use serde::Serialize;
 
 use super::directories::{Directories, DirectoryError};
-use crate::network::{cgroup, enforcement, names, private};
+use crate::accounts::{self, Group};
+use crate::cgroup::{Cgroups, scope};
+use crate::network::{enforcement, names, private};
 
 /// Where systemd-resolved listens (systemd-resolved.service(8)).
 const STUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
@@ -28,6 +30,10 @@ pub struct HostFacts {
     pub uid: u32,
     /// Effective gid of the caller.
     pub gid: u32,
+    /// The caller's name, if the host knows one.
+    pub user: Option<String>,
+    /// Every group of the caller.
+    pub groups: Vec<Group>,
     /// Home directory of the caller.
     pub home: Option<PathBuf>,
     /// Landlock ABI, 0 without Landlock.
@@ -36,14 +42,12 @@ pub struct HostFacts {
     pub notify: bool,
     /// Whether the mount API of kernel 5.12 is there.
     pub mount_api: bool,
-    /// The cgroup v2 folder hostctl runs in.
-    pub cgroup: Option<PathBuf>,
+    /// Where cgroups of instances are made, and what can be limited there.
+    pub cgroups: Cgroups,
     /// Whether the kernel takes eBPF programs for cgroups from this caller.
     pub cgroup_programs: bool,
     /// Whether systemd runs the host (sd_booted(3)), and with it the cgroups.
     pub systemd: bool,
-    /// cgroup v2 controllers that the root of the unified hierarchy offers.
-    pub controllers: Vec<String>,
     /// What `/etc/localtime` points at, if it is a link into the zone database.
     pub zone: Option<PathBuf>,
     /// `/bin` and its kin.
@@ -77,19 +81,23 @@ impl HostFacts {
     /// When the directories are unknown.
     pub fn probe() -> Result<Self, DirectoryError> {
         let (uid, gid) = host_sys::creds::effective();
+        let groups = host_sys::creds::groups().unwrap_or_else(|_| vec![gid]);
+        let text = |path| std::fs::read_to_string(path).unwrap_or_default();
         let files = host_sys::limit::get(host_sys::limit::Limit::Files);
+        let systemd = scope::is_booted();
         Ok(HostFacts {
             kernel: kernel(),
             uid,
             gid,
+            user: accounts::user(&text("/etc/passwd"), uid),
+            groups: accounts::groups(&text("/etc/group"), groups),
             home: variable("HOME").map(PathBuf::from),
             landlock: host_sys::landlock::abi(),
             notify: host_sys::seccomp::can_notify(),
             mount_api: host_sys::mount::supported(),
-            cgroup: cgroup::own(),
+            cgroups: Cgroups::look(uid == 0, systemd),
             cgroup_programs: uid == 0 && enforcement::is_possible(),
-            systemd: Path::new("/run/systemd/system").is_dir(),
-            controllers: controllers(),
+            systemd,
             zone: zone(),
             root_entries: ROOT_ENTRIES.iter().filter_map(|name| root_entry(name)).collect(),
             forwards_ipv6: private::forwards_ipv6(),
@@ -98,6 +106,13 @@ impl HostFacts {
             subordinate: if uid == 0 { subordinate() } else { Vec::new() },
             directories: Directories::from_environment(uid == 0, variable)?,
         })
+    }
+
+    /// The same host for instances whose cgroups are all made below `parent`, a cgroup without
+    /// processes that is the caller's to use. There are no scopes then, and every instance gets a
+    /// cgroup.
+    pub fn below(self, parent: &Path) -> Self {
+        HostFacts { cgroups: Cgroups::below(parent), ..self }
     }
 
     /// Whose subordinate ids overlap a range of uids, if anybody's do: owner, first, last.
@@ -158,14 +173,6 @@ fn resolvers() -> Vec<IpAddr> {
         Some(behind) => named.into_iter().chain(behind).collect(),
         None => named,
     }
-}
-
-fn controllers() -> Vec<String> {
-    ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.controllers"]
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok())
-        .map(|text| text.split_whitespace().map(str::to_owned).collect())
-        .unwrap_or_default()
 }
 
 /// localtime(5) is a link to a file below /usr/share/zoneinfo, written with or without `..`.

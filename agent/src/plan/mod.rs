@@ -10,7 +10,9 @@ mod environment;
 pub mod explain;
 pub mod facts;
 mod grants;
-mod permit;
+pub mod lifecycle;
+pub mod limits;
+pub mod permit;
 pub mod resolve;
 pub mod survey;
 mod unenforced;
@@ -23,10 +25,13 @@ use manifest_spec::manifest::{Base, Destination, Network, Protocol};
 use manifest_spec::policy::AddressRange;
 use serde::Serialize;
 
+use crate::cgroup::{Controller, Place};
+use crate::keep::assignment::Deployer;
 use crate::network::rules::OwnAddress;
 
 pub use directories::Directories;
 pub use facts::HostFacts;
+pub use lifecycle::{HealthCheck, PlannedProbe, Readiness, ReadyBy};
 pub use resolve::{Keeper, Settings, resolve};
 
 /// One instance of one service, resolved against a host.
@@ -70,6 +75,8 @@ pub struct Plan {
     pub addresses: AddressRange,
     /// What holds it to its ports and destinations.
     pub wall: Wall,
+    /// The cgroup it is born in, if it needs one of its own.
+    pub cgroup: Option<PlannedCgroup>,
     /// Services it may connect to.
     pub needs: Vec<Need>,
     /// Capabilities by kernel name.
@@ -80,8 +87,20 @@ pub struct Plan {
     pub limits: PlannedLimits,
     /// Files that output is recorded in.
     pub log_files: Vec<PathBuf>,
+    /// When it does its work.
+    pub ready: Readiness,
+    /// How to tell that it still does.
+    pub health: Option<HealthCheck>,
+    /// The signal that asks the program to end, by number.
+    pub stop_signal: i32,
     /// Time between the request to stop and the end by force.
     pub grace: Duration,
+    /// Whether instances of the service share the sockets that are handed over.
+    pub shares_sockets: bool,
+    /// The socket behind `$NOTIFY_SOCKET` on the host, if it gets one.
+    pub notify: Option<PathBuf>,
+    /// Whose rights granted paths are judged by; `None` for the caller's.
+    pub deployer: Option<Deployer>,
     /// Promises this host, mode or version does not keep; shown before the program starts.
     pub unenforced: Vec<Unenforced>,
 }
@@ -217,6 +236,15 @@ pub enum GrantKind {
     Managed,
 }
 
+/// A cgroup of an instance's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedCgroup {
+    /// Where it is made.
+    pub place: Place,
+    /// Controllers that hold the instance to its limits; limits of others are not held there.
+    pub controllers: Vec<Controller>,
+}
+
 /// What a program may use up; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PlannedLimits {
@@ -226,6 +254,8 @@ pub struct PlannedLimits {
     pub cpu: Option<u32>,
     /// Processes and threads.
     pub processes: Option<u32>,
+    /// Share of devices beside others', 1 to 10000, where 100 is everybody's.
+    pub io: Option<u16>,
     /// Descriptors of one process; always limited.
     pub files: u32,
 }
@@ -239,6 +269,8 @@ pub struct Unenforced {
     pub why: String,
     /// Whether `--strict` refuses to run because of it.
     pub strict: bool,
+    /// Whether it is a limit, which is refused unless the caller does without.
+    pub demanded: bool,
 }
 
 impl Plan {
@@ -275,6 +307,17 @@ impl Plan {
     /// `app.service.instance`, the name a person sees in messages.
     pub fn instance_name(&self) -> String {
         format!("{}.{}.{}", self.app, self.service, self.instance)
+    }
+
+    /// Whether a limit is held by the instance's cgroup.
+    pub fn is_held(&self, controller: Controller) -> bool {
+        self.cgroup.as_ref().is_some_and(|cgroup| cgroup.controllers.contains(&controller))
+    }
+
+    /// Limits that can't be enforced here: nothing is started without them unless whoever asks says
+    /// so.
+    pub fn demands(&self) -> impl Iterator<Item = &Unenforced> {
+        self.unenforced.iter().filter(|one| one.demanded)
     }
 
     /// The first managed directory as the program sees it.

@@ -4,8 +4,9 @@
 
 use manifest_spec::Diagnostic;
 use manifest_spec::manifest::{Manifest, Service, User};
-use manifest_spec::policy::HostPolicy;
+use manifest_spec::policy::{Caller, HostPolicy, Verb};
 
+use super::resolve::Keeper;
 use super::{HostFacts, Identity, PlannedLimits, Settings};
 use crate::sandbox::seccomp::{self, Remedy};
 
@@ -20,19 +21,29 @@ pub(super) fn permit(
     prefix: &str,
     facts: &HostFacts,
     policy: &HostPolicy,
+    settings: &Settings,
 ) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
-    if !policy.allows_user(facts.uid, &manifest.name) {
-        let message = format!("the host policy does not let uid {} run this app", facts.uid);
+    let caller = Caller { uid: facts.uid, user: facts.user.as_deref(), groups: &facts.groups };
+    // A daemon has asked for those who ask it; what it plans, it plans as itself.
+    if settings.keeper == Keeper::Foreground && !policy.allows(&caller, &manifest.name, Verb::Run) {
+        let who = caller.user.map_or(format!("uid {}", facts.uid), |user| format!("user {user}"));
+        let message = format!("the host policy does not let {who} run this app");
         let hint = "ask the operator for an entry in [[users]] of policy.toml";
         errors.push(Diagnostic::new("name", message).with_hint(hint));
     }
+    errors.extend(count(service.count.unwrap_or(1), prefix, policy));
     let lists = [
         ("capabilities", &service.access.capabilities, &policy.allow.capabilities),
         ("syscalls", &service.access.syscalls, &policy.allow.syscalls),
     ];
     for (key, asked, allowed) in lists {
-        let Some(allowed) = allowed else { continue };
+        // Whoever may give them out says nothing by silence; on another's word they are refused.
+        let allowed = match (allowed, &settings.deployer) {
+            (Some(allowed), _) => allowed.as_slice(),
+            (None, Some(_)) => &[],
+            (None, None) => continue,
+        };
         for name in asked.iter().flatten().filter(|name| !allowed.contains(name)) {
             let message = format!("the host policy does not allow {name}");
             let hint = format!("ask the operator to add it to [allow] {key} in policy.toml");
@@ -42,6 +53,15 @@ pub(super) fn permit(
     let names = service.access.syscalls.iter().flatten();
     errors.extend(names.filter_map(|name| call(name, &format!("{prefix}access.syscalls"))));
     errors
+}
+
+/// More instances than the host policy lets a service have, whoever asks for them: the manifest
+/// (whose keys have this prefix) or a command.
+pub fn count(asked: u32, prefix: &str, policy: &HostPolicy) -> Option<Diagnostic> {
+    let top = policy.ceilings.count.filter(|top| asked > *top)?;
+    let message = format!("{asked} is above the host policy's ceilings.count, {top}");
+    let hint = format!("write count = {top}");
+    Some(Diagnostic::new(format!("{prefix}count"), message).with_hint(hint))
 }
 
 /// Why a system call can't be added to the filter.
@@ -144,6 +164,7 @@ pub(super) fn limits(
         memory: asked.memory.map(|bytes| bytes.0),
         cpu: asked.cpu.map(|cpu| cpu.0),
         processes: asked.processes,
+        io: asked.io,
         files: u32::try_from(files).unwrap_or(u32::MAX),
     }
 }

@@ -16,9 +16,12 @@ use manifest_spec::{Diagnostic, Diagnostics};
 
 use super::environment::fill;
 use super::grants::Context;
+use super::lifecycle;
+use super::limits::cgroup;
 use super::permit::{identify, limits, permit};
 use super::unenforced::{port_key, unenforced, unsupported};
 use super::{Grant, HostFacts, Identity, Maker, Need, Plan, PlannedAddress, PlannedPort, Wall};
+use crate::keep::assignment::Deployer;
 use crate::network::private::GATEWAY;
 use crate::network::rules::OwnAddress;
 
@@ -28,8 +31,8 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 /// Where the program finds the resolved manifest.
 pub const RESOLVED_MANIFEST: &str = "/run/hostctl/manifest.json";
 
-/// Time between the request to stop and the end by force.
-pub const GRACE: Duration = Duration::from_secs(10);
+/// Where the program says that it is ready (sd_notify(3)), if somebody listens.
+pub const NOTIFY_SOCKET: &str = "/run/hostctl/notify";
 
 /// Landlock ABI with rules for TCP ports (kernel 6.7).
 pub const PORTS_BY_LANDLOCK: u32 = 4;
@@ -57,10 +60,14 @@ pub struct Settings {
     pub address: Option<OwnAddress>,
     /// Sockets that hostctl was given by its own caller, to hand over.
     pub sockets: Vec<(Protocol, u16)>,
+    /// The socket that the program finds as `$NOTIFY_SOCKET`, on the host.
+    pub notify: Option<PathBuf>,
+    /// Whose rights granted paths are judged by; `None` for the caller's.
+    pub deployer: Option<Deployer>,
     /// `$TERM`, when the program gets a terminal.
     pub term: Option<String>,
-    /// Time between the request to stop and the end by force.
-    pub grace: Duration,
+    /// Time between the request to stop and the end by force, instead of the manifest's.
+    pub grace: Option<Duration>,
 }
 
 /// Who keeps an instance running.
@@ -85,8 +92,10 @@ impl Default for Settings {
             uid: None,
             address: None,
             sockets: Vec::new(),
+            notify: None,
+            deployer: None,
             term: None,
-            grace: GRACE,
+            grace: None,
         }
     }
 }
@@ -104,7 +113,7 @@ pub fn resolve(
     let service = choose(manifest, settings.service.as_deref()).map_err(one)?;
     let prefix = prefix(manifest, service);
     let mut errors = unsupported(manifest, service, &prefix, settings.keeper);
-    errors.extend(permit(manifest, service, &prefix, facts, policy));
+    errors.extend(permit(manifest, service, &prefix, facts, policy, settings));
     let identity =
         identify(manifest, service, &prefix, facts, policy, settings).unwrap_or_else(|error| {
             errors.push(error);
@@ -129,6 +138,7 @@ pub fn resolve(
     });
     let limits = limits(service, &prefix, facts, policy, &mut errors);
     let network = network(service);
+    let wall = wall(network, service, identity, facts);
     let mut plan = Plan {
         app: manifest.name.to_string(),
         service: service.name.to_string(),
@@ -156,13 +166,22 @@ pub fn resolve(
             _ => PlannedAddress::Host,
         },
         addresses: policy.addresses,
-        wall: wall(network, service, identity, facts),
+        // hostd counts what an instance uses up by its cgroup.
+        cgroup: cgroup(&limits, wall, facts, settings.keeper == Keeper::Daemon),
+        wall,
         needs: needs(manifest, service, network),
         capabilities: service.access.capabilities.clone().unwrap_or_default(),
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
         limits,
         log_files: log_files(manifest, &settings.folder),
-        grace: settings.grace,
+        shares_sockets: settings.keeper == Keeper::Daemon
+            && service.access.address != Some(Address::Own),
+        notify: settings.notify.clone(),
+        deployer: settings.deployer.clone(),
+        ready: lifecycle::readiness(service),
+        health: None,
+        stop_signal: lifecycle::stop_signal(service),
+        grace: lifecycle::grace(service, settings.grace),
         unenforced: Vec::new(),
         key_prefix: prefix,
     };
@@ -285,7 +304,7 @@ fn wall(network: Network, service: &Service, identity: Identity, facts: &HostFac
     let handed_over = service.ports.iter().any(|port| port.activate);
     match network {
         Network::None if !handed_over => Wall::Empty,
-        _ if facts.cgroup_programs && facts.cgroup.is_some() && !identity.is_rootless() => {
+        _ if facts.cgroup_programs && facts.cgroups.plain.is_some() && !identity.is_rootless() => {
             Wall::Cgroup
         }
         _ if facts.landlock >= PORTS_BY_LANDLOCK => Wall::Landlock,

@@ -6,8 +6,9 @@
 use manifest_spec::Diagnostic;
 use manifest_spec::manifest::{Manifest, Network, Service, SinkTarget};
 
+use super::limits::unheld;
 use super::resolve::{Keeper, Settings};
-use super::{HostFacts, Identity, Maker, Plan, PlannedPort, Unenforced, Wall};
+use super::{HostFacts, Maker, Plan, PlannedPort, Unenforced, Wall};
 
 /// Landlock ABI from which abstract Unix sockets of the host are out of reach (kernel 6.12).
 const SCOPED_SOCKETS: u32 = 6;
@@ -69,7 +70,7 @@ pub(super) fn port_key(prefix: &str, name: Option<&str>) -> String {
 fn open_network(plan: &Plan, facts: &HostFacts) -> Option<(&'static str, String)> {
     let why = match () {
         () if plan.identity.is_rootless() => "without root there are no eBPF programs",
-        () if facts.cgroup.is_none() => "no cgroup v2 hierarchy is mounted",
+        () if facts.cgroups.plain.is_none() => "no cgroup v2 hierarchy is mounted",
         () => "the kernel takes no eBPF programs from this process",
     };
     match plan.wall {
@@ -99,9 +100,10 @@ pub(super) fn unenforced(
     facts: &HostFacts,
     settings: &Settings,
 ) -> Vec<Unenforced> {
-    let mut found = Vec::new();
+    let mut found = unheld(plan, facts);
     let mut name = |strict: bool, what: &str, why: &str| {
-        found.push(Unenforced { what: what.to_owned(), why: why.to_owned(), strict });
+        let (what, why) = (what.to_owned(), why.to_owned());
+        found.push(Unenforced { what, why, strict, demanded: false });
     };
     if let Some((what, why)) = open_network(plan, facts) {
         name(true, what, &why);
@@ -148,15 +150,6 @@ pub(super) fn unenforced(
             "this host does not forward it, and the kernel can't for one interface before 6.17: the program has it only towards the host",
         );
     }
-    if plan.limits.processes.is_some() && plan.identity == Identity::Root {
-        name(true, "limits.processes", "the kernel does not count the processes of uid 0");
-    }
-    if plan.limits.memory.is_some() {
-        name(true, "limits.memory", "this version sets no cgroup limits");
-    }
-    if plan.limits.cpu.is_some() {
-        name(true, "limits.cpu", "this version sets no cgroup limits");
-    }
     if manifest.logs.keep_bytes.is_some() || manifest.logs.keep_for.is_some() {
         name(false, "logs.keep", "this version lets log files grow");
     }
@@ -179,6 +172,9 @@ pub(super) fn unenforced(
     let foreground = settings.keeper == Keeper::Foreground;
     if service.health.is_some() && foreground {
         name(false, "health", "this version does not check health in the foreground");
+    }
+    if service.ready.is_some() && foreground {
+        name(false, "ready", "nothing waits for a service in the foreground");
     }
     if service.policy.is_some() {
         name(false, "policy", BALANCER);

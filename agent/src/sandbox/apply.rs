@@ -17,6 +17,7 @@ use host_sys::mount::{self, Attributes};
 use host_sys::{Errno, creds, limit, net, process, socket};
 use manifest_spec::manifest::Protocol;
 
+use super::message::Failure;
 use super::seccomp;
 use super::step::{Allowed, Bind, Landlock, Listen, Step};
 
@@ -49,6 +50,11 @@ impl From<Errno> for StepError {
 impl StepError {
     fn because(detail: String) -> Self {
         StepError { errno: None, detail }
+    }
+
+    /// The failure of the step with this index.
+    pub(super) fn at(self, step: usize) -> Failure {
+        Failure { step: step as u16, errno: self.errno, detail: self.detail }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Process 1 of a sandbox: builds it around itself, starts the program, reaps what is orphaned.
+//! Process 1 of a sandbox: builds it around itself and starts the program.
 //!
 //! Invariant: it runs as the program's user behind the program's walls, holds no privilege, and
 //! can't be traced or signalled from inside. It ends when its supervisor does, and the kernel then
@@ -6,15 +6,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use host_sys::poll::{Interest, wait};
-use host_sys::process::{self, Child, Exit, Reaped};
-use host_sys::seccomp::Listener;
-use host_sys::signal::{Signals, number};
-use host_sys::{Errno, Result, file, terminal};
+use host_sys::file::{self, Kind};
+use host_sys::process::{self, Child};
+use host_sys::{Errno, Result, socket, terminal};
 
 use super::apply::{Scaffold, StepError};
-use super::message::{Failure, Line, Order, Report};
-use super::program;
+use super::attend::Attendant;
+use super::message::{Failure, Line, Report};
+use super::program::{self, StartError};
 use super::step::{Program, Step};
 
 /// What the program's standard input, output and error are connected to.
@@ -44,6 +43,24 @@ impl StandardStreams {
     }
 }
 
+/// Why a descriptor can't be a standard stream of a process inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// A directory, through which it could leave the sandbox (CVE-2024-21626).
+    Directory,
+    /// A socket that stays under its maker's rules.
+    Socket,
+}
+
+/// What makes this descriptor no stream for a process inside, if anything does.
+pub fn unfit(fd: BorrowedFd<'_>) -> Option<Unfit> {
+    if socket::leads_elsewhere(fd) {
+        return Some(Unfit::Socket);
+    }
+    let directory = file::status(fd).is_ok_and(|status| status.kind == Kind::Directory);
+    directory.then_some(Unfit::Directory)
+}
+
 /// What a sandbox is born into.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -55,6 +72,8 @@ pub struct Surroundings<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// The network that was built for the instance.
     pub network: Option<BorrowedFd<'a>>,
+    /// Whether its sockets are shared with further instances, through its supervisor.
+    pub shared: bool,
     /// Sockets that the caller gave for the program.
     pub given: &'a [OwnedFd],
 }
@@ -91,7 +110,7 @@ pub fn spawn(steps: &[Step], around: Surroundings<'_>) -> Result<Sandbox> {
 /// The life of process 1; its result is its exit code, which nobody depends on.
 fn run(steps: &[Step], around: Surroundings<'_>, line: &Line) -> u8 {
     match build(steps, around, line) {
-        Ok((program, listener)) => attend(program, listener, line).map_or(1, |()| 0),
+        Ok(attendant) => attendant.attend().map_or(1, |()| 0),
         Err(failure) => {
             // If the supervisor is gone there is nobody to tell.
             let _ = line.report(&Report::Failed(failure));
@@ -100,17 +119,13 @@ fn run(steps: &[Step], around: Surroundings<'_>, line: &Line) -> u8 {
     }
 }
 
-/// Do every step; the answer is the program's process number and the listener for denied calls.
-fn build(
+/// Do every step; the answer attends to the program.
+fn build<'a>(
     steps: &[Step],
     around: Surroundings<'_>,
-    line: &Line,
-) -> std::result::Result<(i32, Option<Listener>), Failure> {
-    let failed = |step: usize, error: StepError| Failure {
-        step: step as u16,
-        errno: error.errno,
-        detail: error.detail,
-    };
+    line: &'a Line,
+) -> std::result::Result<Attendant<'a>, Failure> {
+    let failed = |step: usize, error: StepError| error.at(step);
     let _ = process::set_name(c"hostctl-init");
     process::die_with_parent().map_err(|errno| failed(0, errno.into()))?;
     for (number, fd) in (0..).zip(around.streams) {
@@ -124,55 +139,71 @@ fn build(
     for (index, step) in steps.iter().enumerate() {
         scaffold.apply(step).map_err(|error| failed(index, error))?;
         if let Step::Start(program) = step {
-            let pid = launch(program, index, around.standard, &scaffold.sockets, line)
-                .map_err(|errno| failed(index, errno.into()))?;
-            return Ok((pid, scaffold.listener));
+            if around.shared {
+                report_sockets(&scaffold.sockets, line)
+                    .map_err(|errno| failed(index, errno.into()))?;
+            }
+            let pid = launch(program, around.standard, &scaffold.sockets, line)
+                .map_err(|error| error.at(index))?;
+            return Ok(Attendant::new(pid, index, scaffold.listener, line));
         }
     }
     Err(failed(steps.len(), Errno::EINVAL.into()))
 }
 
-/// Start the program's process.
+/// Hand copies of the sockets out, for further instances of the service.
+fn report_sockets(sockets: &[OwnedFd], line: &Line) -> Result<()> {
+    for socket in sockets {
+        line.report(&Report::Socket(file::duplicate(socket.as_fd())?))?;
+    }
+    Ok(())
+}
+
+/// Start the program: once this has an answer, it is the program that runs.
 fn launch(
     program: &Program,
-    step: usize,
     standard: StandardStreams,
     sockets: &[OwnedFd],
     line: &Line,
-) -> Result<i32> {
+) -> std::result::Result<i32, StartError> {
     let slave = match standard.terminal {
         [false, false, false] => None,
-        _ => {
-            let (master, slave) = terminal::open_pair(c"/dev/ptmx")?;
-            if !standard.keyboard {
-                // The caller's terminal then stays as it is and ends lines; twice would show.
-                terminal::pass_output(slave.as_fd())?;
-            }
-            if let Some(size) = standard.size {
-                terminal::set_size(slave.as_fd(), size)?;
-            }
-            line.report(&Report::Terminal(master))?;
-            Some(slave)
-        }
+        _ => Some(open_terminal(standard, line)?),
     };
     line.report(&Report::Ready)?;
+    let mut failure = None;
     let pid = process::spawn_and_wait_for_exec(|| {
-        // The places below are the sockets' now.
-        let Ok(line) = line.above(sockets.len()) else { return 127 };
-        let error = match settle(standard, slave.as_ref(), sockets) {
+        // In this process's own memory, as if it were a function that was called.
+        failure = Some(match settle(standard, slave.as_ref(), sockets) {
             Ok(()) => program::start(program, sockets.len()),
             Err(errno) => errno.into(),
-        };
-        let failure = Failure { step: step as u16, errno: error.errno, detail: error.detail };
-        let _ = line.report(&Report::Failed(failure));
+        });
         127
     })?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    line.report(&Report::Started)?;
     let null: OwnedFd = file::open_null()?;
     for number in 0..3 {
         // The program's end of a pipe must not stay open here after the program closed it.
         process::set_standard(number, null.as_fd())?;
     }
     Ok(pid)
+}
+
+/// A terminal for the program: its side; the other is reported.
+fn open_terminal(standard: StandardStreams, line: &Line) -> Result<OwnedFd> {
+    let (master, slave) = terminal::open_pair(c"/dev/ptmx")?;
+    if !standard.keyboard {
+        // The caller's terminal then stays as it is and ends lines; twice would show.
+        terminal::pass_output(slave.as_fd())?;
+    }
+    if let Some(size) = standard.size {
+        terminal::set_size(slave.as_fd(), size)?;
+    }
+    line.report(&Report::Terminal(master))?;
+    Ok(slave)
 }
 
 /// Make the program's process ready for its program: own session, own terminal, nothing inherited.
@@ -190,100 +221,4 @@ fn settle(standard: StandardStreams, slave: Option<&OwnedFd>, sockets: &[OwnedFd
     let sockets: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
     process::pass_on(&sockets)?;
     host_sys::signal::reset()
-}
-
-/// Reap, forward, and name denied calls until nothing is left or the supervisor is gone.
-fn attend(program: i32, listener: Option<Listener>, line: &Line) -> Result<()> {
-    let signals = Signals::block(&[number::CHLD])?;
-    let mut attendant = Attendant { program, line, listener, ended: false };
-    while attendant.reap()? {
-        let mut interests = vec![
-            Interest { fd: line.as_fd(), write: false },
-            Interest { fd: signals.as_fd(), write: false },
-        ];
-        interests.extend(
-            attendant
-                .listener
-                .as_ref()
-                .map(|listener| Interest { fd: listener.as_fd(), write: false }),
-        );
-        let ready = wait(&interests, None)?;
-        if ready[0] && !attendant.obey()? {
-            return Ok(());
-        }
-        if ready.get(2).is_some_and(|ready| *ready) {
-            attendant.name_denied()?;
-        }
-        while ready[1] && signals.next()?.is_some() {}
-    }
-    Ok(())
-}
-
-/// Process 1 at work.
-struct Attendant<'a> {
-    program: i32,
-    line: &'a Line,
-    listener: Option<Listener>,
-    ended: bool,
-}
-
-impl Attendant<'_> {
-    /// Take the status of everything that ended; `false` when nothing is left.
-    fn reap(&mut self) -> Result<bool> {
-        loop {
-            match process::reap()? {
-                Reaped::Running => return Ok(true),
-                Reaped::Empty => return Ok(false),
-                Reaped::Child(pid, exit) if pid == self.program && !self.ended => self.end(exit)?,
-                Reaped::Child(..) => {}
-            }
-        }
-    }
-
-    /// The program has ended: say so, and ask what it left behind to end as well.
-    fn end(&mut self, exit: Exit) -> Result<()> {
-        self.ended = true;
-        self.line.report(&Report::Ended(exit))?;
-        match process::kill(-1, number::TERM) {
-            Err(Errno::ESRCH) => Ok(()),
-            result => result,
-        }
-    }
-
-    /// Do what the supervisor says; `false` when it is gone.
-    fn obey(&self) -> Result<bool> {
-        let Some(Order::Signal(signal)) = self.line.next_order()? else { return Ok(false) };
-        let target = if self.ended { -1 } else { self.program };
-        match process::kill(target, signal) {
-            Ok(()) | Err(Errno::ESRCH) => Ok(true),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// A thread made a refused call: tell the supervisor which, end the program as the kernel would
-    /// have, and answer in case it lives on (it may ignore the signal).
-    fn name_denied(&mut self) -> Result<()> {
-        let Some(listener) = &self.listener else { return Ok(()) };
-        let denied = match listener.receive() {
-            Ok(Some(denied)) => denied,
-            Ok(None) => return Ok(()),
-            // Nobody is left whom the filter could refuse anything.
-            Err(_) => {
-                self.listener = None;
-                return Ok(());
-            }
-        };
-        self.line.report(&Report::Denied { call: denied.number })?;
-        if listener.is_waiting(&denied) {
-            let _ = process::kill(denied.thread, number::SYS);
-            let _ = listener.refuse(&denied);
-        }
-        Ok(())
-    }
-}
-
-impl From<Errno> for program::StartError {
-    fn from(errno: Errno) -> Self {
-        program::StartError { errno: Some(errno), detail: String::new() }
-    }
 }

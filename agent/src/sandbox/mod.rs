@@ -14,11 +14,15 @@
 //! | [`pin`](mod@pin) | holding what is granted, before the sandbox exists |
 //! | [`apply`] | doing the steps, inside |
 //! | [`program`] | finding and starting the program, inside |
-//! | [`init`] | process 1 of the sandbox |
+//! | [`init`] | process 1 of the sandbox, until the program runs |
+//! | [`attend`] | process 1 from then on |
+//! | [`execute`] | commands beside the program, inside |
 //! | [`message`] | what inside and outside say to each other |
 
 mod apply;
+mod attend;
 mod base;
+mod execute;
 mod init;
 pub mod message;
 pub mod paths;
@@ -39,11 +43,12 @@ use manifest_spec::manifest::{Base, Destination, Network, Protocol};
 use crate::network::meaning::{Answers, DNS};
 use crate::network::{hosts, names};
 use crate::plan::facts::{HostFacts, RootEntry};
-use crate::plan::resolve::{PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
+use crate::plan::limits::counts_by_user;
+use crate::plan::resolve::{NOTIFY_SOCKET, PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
 use crate::plan::{Grant, GrantKind, Maker, Plan, PlannedAddress, PlannedPort, Wall};
 use step::{Allowed, Bind, Landlock, Listen, Program, Step};
 
-pub use init::{Sandbox, StandardStreams, Surroundings, spawn};
+pub use init::{Sandbox, StandardStreams, Surroundings, Unfit, spawn, unfit};
 pub use pin::{Pinned, pin};
 
 /// The steps for a plan on a host, in order.
@@ -57,7 +62,7 @@ pub fn build(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     if plan.identity.is_rootless() {
         steps.push(Step::MapUser { inside: (uid, gid), outside: (facts.uid, facts.gid) });
     }
-    if plan.wall == Wall::Cgroup {
+    if plan.cgroup.is_some() {
         steps.push(Step::OwnCgroups);
     }
     let sockets = sockets(plan);
@@ -93,7 +98,7 @@ fn namespaces(plan: &Plan) -> Namespaces {
         ipc: true,
         uts: true,
         // The kernel would take hostctl's cgroup for the root of a namespace made at birth.
-        cgroup: plan.wall != Wall::Cgroup,
+        cgroup: plan.cgroup.is_none(),
         // Sockets that are handed over are the host's: they are made before its network is left.
         net: plan.network == Network::None && sockets(plan).is_empty(),
     }
@@ -216,7 +221,11 @@ fn identity_files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
         [("/etc/passwd", users), ("/etc/group", groups), (RESOLVED_MANIFEST, resolved)].map(file);
     // Else a name has the first of its addresses only (host.conf(5)).
     let several = file(("/etc/host.conf", "multi on\n".to_owned()));
-    [users, groups, hosts, several, resolved].into()
+    let notify = plan.notify.as_ref().map(|socket| {
+        // Sending to a socket is no writing to its file system (unix(7)).
+        Step::Bind(own_file(socket.clone(), NOTIFY_SOCKET))
+    });
+    [users, groups, hosts, several, resolved].into_iter().chain(notify).collect()
 }
 
 fn link(path: &str, target: &str) -> Step {
@@ -246,7 +255,7 @@ fn privileges(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
         Step::Limit { limit: Limit::Core, value: 0 },
         Step::Limit { limit: Limit::Files, value: u64::from(plan.limits.files) },
     ];
-    if let Some(processes) = plan.limits.processes {
+    if let Some(processes) = plan.limits.processes.filter(|_| counts_by_user(plan)) {
         // The sandbox's own process 1 runs under the same uid.
         let value = u64::from(processes) + 1;
         steps.push(Step::Limit { limit: Limit::Processes, value });

@@ -15,6 +15,7 @@ use host_sys::file::{self, Kind};
 use super::message::Failure;
 use super::paths::{self, Found, Identity, Trust};
 use super::step::{Bind, Step};
+use crate::keep::assignment::Deployer;
 
 /// File systems whose files are the kernel's, not the host's.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
@@ -26,16 +27,28 @@ pub struct Pinned {
 }
 
 /// Find every granted path and write down what it is. `denied` are directories that no program may
-/// see, nor anything above or below them.
+/// see, nor anything above or below them; `deployer`, whose rights count instead of the caller's.
 ///
 /// # Errors
 /// The first grant that can't be given, as the failure of its step.
-pub fn pin(steps: &mut [Step], denied: &[PathBuf]) -> Result<Pinned, Failure> {
+pub fn pin(
+    steps: &mut [Step],
+    denied: &[PathBuf],
+    deployer: Option<&Deployer>,
+) -> Result<Pinned, Failure> {
     let root = file::hold_root().map_err(|errno| failure(0, Some(errno), "/".into()))?;
-    let owner = Some(creds::effective().0);
+    let owner = Some(deployer.map_or(creds::effective().0, |deployer| deployer.uid));
     let look = |index: usize, bind: &Bind, writable: &[Identity]| {
-        paths::find(root.as_fd(), &bind.source, Trust { owner, writable })
-            .map_err(|error| failure(index, error.errno(), error.to_string()))
+        let find = |owner| paths::find(root.as_fd(), &bind.source, Trust { owner, writable });
+        let found = match deployer.filter(|_| !bind.managed) {
+            None => find(owner),
+            Some(Deployer { uid, gid, groups }) => {
+                let found = creds::with_file_rights_of(*uid, *gid, groups, || find(owner));
+                found
+                    .map_err(|errno| failure(index, Some(errno), "the deployer's rights".into()))?
+            }
+        };
+        found.map_err(|error| failure(index, error.errno(), error.to_string()))
     };
     let mut writable = Vec::new();
     for (index, bind) in grants(steps).filter(|(_, bind)| bind.writable) {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use host_sys::Errno;
 use host_sys::file::{self, Kind};
 
+use super::message::Failure;
 use super::step::Program;
 
 /// Why a program could not be started.
@@ -24,8 +25,19 @@ pub(super) struct StartError {
 }
 
 impl StartError {
-    fn new(errno: Errno, detail: String) -> Self {
+    pub(super) fn new(errno: Errno, detail: String) -> Self {
         StartError { errno: Some(errno), detail }
+    }
+
+    /// The failure of the step with this index, which starts the program.
+    pub(super) fn at(self, step: usize) -> Failure {
+        Failure { step: step as u16, errno: self.errno, detail: self.detail }
+    }
+}
+
+impl From<Errno> for StartError {
+    fn from(errno: Errno) -> Self {
+        StartError { errno: Some(errno), detail: String::new() }
     }
 }
 

@@ -17,6 +17,15 @@ pub fn effective() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
 }
 
+/// The effective group and every supplementary one of this process (getgroups(2)).
+///
+/// # Errors
+/// What getgroups(2) says.
+pub fn groups() -> Result<Vec<u32>> {
+    let further = nix::unistd::getgroups()?;
+    Ok(std::iter::once(nix::unistd::getegid()).chain(further).map(Gid::as_raw).collect())
+}
+
 /// Leave every supplementary group (setgroups(2)).
 ///
 /// # Errors
@@ -33,6 +42,35 @@ pub fn become_user(uid: u32, gid: u32) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     nix::unistd::setresgid(gid, gid, gid)?;
     nix::unistd::setresuid(uid, uid, uid)
+}
+
+/// Do something with another user's rights to files: its uid, gid and groups, and without the
+/// capabilities that override permissions, which the kernel takes from a process whose file system
+/// uid is not 0 (setfsuid(2), capabilities(7)). The caller's own are back when this returns.
+///
+/// # Errors
+/// `EPERM` when the caller may not become that user, or not itself again.
+pub fn with_file_rights_of<T>(
+    uid: u32,
+    gid: u32,
+    groups: &[u32],
+    body: impl FnOnce() -> T,
+) -> Result<T> {
+    let own_groups = nix::unistd::getgroups()?;
+    let own = effective();
+    let set = |uid: u32, gid: u32, groups: &[Gid]| -> Result<()> {
+        nix::unistd::setgroups(groups)?;
+        let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        // Neither call tells whether it worked; a second one tells what holds.
+        nix::unistd::setfsgid(group);
+        nix::unistd::setfsuid(user);
+        let holds = nix::unistd::setfsgid(group) == group && nix::unistd::setfsuid(user) == user;
+        if holds { Ok(()) } else { Err(Errno::EPERM) }
+    };
+    let groups: Vec<Gid> = groups.iter().map(|group| Gid::from_raw(*group)).collect();
+    let done = set(uid, gid, &groups).map(|()| body());
+    set(own.0, own.1, &own_groups)?;
+    done
 }
 
 /// Remove every capability but `keep` from the bounding set of this thread (capabilities(7)): all

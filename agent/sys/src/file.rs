@@ -223,6 +223,11 @@ pub fn open_for_reading(path: &Path) -> Result<OwnedFd> {
     nix::fcntl::open(path, flags, Mode::empty())
 }
 
+/// Whether the caller may write to what is at `path`; not on a file system that is read-only.
+pub fn is_writable(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
 /// Open the null device, for reading and writing.
 ///
 /// # Errors
@@ -253,6 +258,35 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((reader, writer))
+}
+
+/// A pipe for somebody else's input: the end to write to (non-blocking) and the end to read from.
+///
+/// # Errors
+/// What pipe2(2) says.
+pub fn input_pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((writer, reader))
+}
+
+/// Let a pipe hold this many bytes before its writer waits, where the limit of the caller allows it
+/// (`/proc/sys/fs/pipe-max-size`, pipe(7)).
+///
+/// # Errors
+/// `EPERM` above the limit.
+pub fn widen_pipe(pipe: BorrowedFd<'_>, bytes: i32) -> Result<()> {
+    nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(bytes)).map(|_| ())
+}
+
+/// Have calls on this open file answer `EAGAIN` instead of waiting, for everybody who has it.
+///
+/// # Errors
+/// What fcntl(2) says.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    let flags = OFlag::from_bits_retain(nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL)?);
+    let flags = nix::fcntl::FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK);
+    nix::fcntl::fcntl(fd, flags).map(|_| ())
 }
 
 /// Read once.

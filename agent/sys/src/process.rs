@@ -148,6 +148,29 @@ extern "C" fn run_body<F: FnOnce() -> u8>(body: *mut libc::c_void) -> libc::c_in
     unsafe { libc::_exit(libc::c_int::from(code)) }
 }
 
+/// Start a child that runs `body` in a copy of this process and exits with its result (fork(2), by
+/// clone(2), as in [`spawn_and_wait_for_exec`]). The answer is its number. This process goes on at
+/// once and shares nothing with it: whoever stops or kills the child at whatever instant, no memory
+/// here is left half changed.
+///
+/// # Errors
+/// `EDEADLK` when this process has more than one thread; `EAGAIN` at a limit of processes; else
+/// what fork(2) says.
+pub fn fork(body: impl FnOnce() -> u8) -> Result<i32> {
+    if !single_threaded() {
+        return Err(Errno::EDEADLK);
+    }
+    // SAFETY: this process has one thread, so the copy has no lock that nobody would release.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(child.as_raw()),
+        nix::unistd::ForkResult::Child => {
+            let code = body();
+            // SAFETY: _exit(2) only ends the child; exit handlers are the parent's.
+            unsafe { libc::_exit(i32::from(code)) }
+        }
+    }
+}
+
 /// Of linux/sched.h.
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
@@ -426,6 +449,46 @@ pub fn take_passed(count: u32) -> Result<Vec<OwnedFd>> {
         .collect()
 }
 
+/// Start a program in a session of its own, with these standard streams and, from 3 up, these
+/// descriptors, and nothing else of this process: no other descriptor, no blocked or ignored
+/// signal. The answer is its number; whoever started it has to wait for it ([`reap`]).
+///
+/// # Errors
+/// `EDEADLK` when this process has more than one thread; what execve(2) says when the program can't
+/// be started, which it is not then.
+pub fn start(
+    path: &CStr,
+    arguments: &[CString],
+    environment: &[CString],
+    streams: [BorrowedFd<'_>; 3],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<i32> {
+    let mut failed = None;
+    let pid = spawn_and_wait_for_exec(|| {
+        let begin = || -> Result<Infallible> {
+            new_session()?;
+            for (number, fd) in (0..).zip(streams) {
+                set_standard(number, fd)?;
+            }
+            close_all_on_exec()?;
+            pass_on(descriptors)?;
+            crate::signal::reset()?;
+            exec(path, arguments, environment)
+        };
+        // The child's memory is ours: what it writes here is read below.
+        failed = begin().err();
+        127
+    })?;
+    match failed {
+        None => Ok(pid),
+        Some(errno) => {
+            // It has ended, or is about to; nobody else waits for this number.
+            let _ = nix::sys::wait::waitpid(Pid::from_raw(pid), None);
+            Err(errno)
+        }
+    }
+}
+
 /// Replace this process's program. Returns only on failure.
 ///
 /// # Errors
@@ -466,4 +529,10 @@ pub fn kernel_release() -> String {
     nix::sys::utsname::uname()
         .map(|names| names.release().to_string_lossy().into_owned())
         .unwrap_or_default()
+}
+
+/// Bytes of a page of memory, in which the kernel counts (sysconf(3)).
+pub fn page_size() -> u64 {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
 }

@@ -33,6 +33,8 @@ pub mod number {
     pub const SYS: i32 = libc::SIGSYS;
     /// Write to a pipe nobody reads.
     pub const PIPE: i32 = libc::SIGPIPE;
+    /// The highest that there is.
+    pub const LAST: i32 = 64;
 }
 
 /// The signal's name, `SIGTERM`; its number where it has none.

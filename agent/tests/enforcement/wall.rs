@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use agent::cgroup::{Cgroup, folder};
 use agent::lease::holder::Process;
-use agent::network::cgroup::{self, Cgroup};
 use agent::network::enforcement::Enforcement;
 use agent::network::rules::{Destination, PortRule, Reach, Rules};
 use manifest_spec::manifest::Protocol;
@@ -60,7 +60,7 @@ impl Wall {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let mark = format!("enforcement-{}-{number}", std::process::id());
-        let own = cgroup::own().expect("a cgroup v2 mount is needed");
+        let (own, _) = folder::own().expect("a cgroup v2 mount is needed");
         let parent = own.join(&mark);
         std::fs::create_dir(&parent).expect("root is needed to make a cgroup");
         let process = Process::of(std::process::id() as i32).unwrap();

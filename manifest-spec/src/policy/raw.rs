@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::PortRange;
-use crate::decode::{At, Fault, Short, Text, Whole, table};
+use super::{PortRange, Verb};
+use crate::decode::{At, Fault, Short, Text, Whole, choice, table};
 use crate::limits;
 use crate::names::AppName;
 use crate::quantity::{Bytes, CpuShare};
@@ -29,8 +29,8 @@ table! {
         ports: RawPorts = "see its keys", "{ range = \"20000-29999\" }";
         /// The addresses that instances can have for themselves.
         addresses: RawAddresses = "see its keys", "{ v4 = \"10.99.0.0/16\" }";
-        /// Who may run what; without it anyone may run anything as themselves.
-        users: Vec<At<RawUser>> = "anyone", "[{ uid = 1000, apps = [\"shop\"] }]";
+        /// Who may do what; without it anyone may run anything as themselves, and nothing else.
+        users: Vec<At<RawUser>> = "anyone runs anything", "[{ uid = 1000, apps = [\"shop\"] }]";
     }
 }
 
@@ -99,12 +99,20 @@ table! {
 }
 
 table! {
-    /// What one user may run.
+    /// What a user or a group may do; exactly one of `uid`, `user`, `gid` and `group`.
     RawUser {
-        /// The user.
-        uid: Whole<0, LAST_UID> = "required", "1000";
+        /// The user, by number.
+        uid: Whole<0, LAST_UID> = "none", "1000";
+        /// The user, by name.
+        user: AccountName = "none", "\"alice\"";
+        /// The group, by number.
+        gid: Whole<0, LAST_UID> = "none", "100";
+        /// The group, by name.
+        group: AccountName = "none", "\"deploy\"";
         /// Names of apps, or "*" for all.
         apps: Vec<At<AppPattern>> = "required", "[\"shop\"]";
+        /// What may be done to them.
+        may: Vec<At<Verb>> = "run", "[\"look\", \"control\"]";
     }
 }
 
@@ -215,6 +223,39 @@ impl Text for RawNetwork6 {
             false => Err(Fault::because("the network is not a unique local one (RFC 4193)")
                 .hint("write \"fd5c:91e3:7ab4::/64\"")),
         }
+    }
+}
+
+choice!(Verb {
+    "run" => Run: "run in the foreground, as oneself";
+    "look" => Look: "ps, status, events, history and plan; comes with the three below";
+    "control" => Control: "start, stop, restart and scale";
+    "deploy" => Deploy: "deploy, roll back and remove";
+    "exec" => Exec: "run a command inside";
+});
+
+/// The name of a user or a group of the host.
+#[derive(Debug, Clone)]
+pub(crate) struct AccountName(pub(super) String);
+
+impl Text for AccountName {
+    const SHAPE: TextShape = TextShape {
+        expected: "a user's or group's name such as \"alice\"",
+        pattern: Some("^[^:,/\\s-][^:,/\\s]*$"),
+        examples: &["alice"],
+    };
+
+    // What passwd(5) and group(5) can hold. Directories such as LDAP allow more than useradd does.
+    fn read(text: &str) -> Result<Self, Fault> {
+        let no_part = |c: char| ":,/".contains(c) || c.is_whitespace() || c.is_control();
+        if text.is_empty() || text.starts_with('-') || text.contains(no_part) {
+            return Err(Fault::default());
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let hint = format!("write uid = {text} for a user, gid = {text} for a group");
+            return Err(Fault::because("a name is no number").hint(hint));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -6,7 +6,7 @@
 use super::raw::{
     LAST_UID, RawAddresses, RawAllow, RawCeilings, RawDeny, RawHostPolicy, RawUids, RawUser,
 };
-use super::{AddressRange, Allow, Ceilings, Deny, HostPolicy, UidRange, UserRule};
+use super::{AddressRange, Allow, Ceilings, Deny, HostPolicy, UidRange, UserRule, Verb, Who};
 use crate::decode::{At, Decode, Decoder, Field, Findings};
 use crate::document::syntax;
 use crate::error::Diagnostics;
@@ -108,26 +108,68 @@ fn ceilings(raw: &RawCeilings) -> Ceilings {
 fn users(all: &[At<RawUser>], findings: &mut Findings<'_>) -> Vec<UserRule> {
     let mut rules: Vec<UserRule> = Vec::new();
     for at in all {
-        for (key, is_absent) in
-            [("uid", at.value.uid.is_absent()), ("apps", at.value.apps.is_absent())]
-        {
-            if is_absent {
-                findings
-                    .add(&at.place, at.key.clone(), format!("the entry has no {key}"))
-                    .hint("write uid = 1000 and apps = [\"shop\"], or apps = [\"*\"] for all");
-            }
+        let who = who(at, findings);
+        if at.value.apps.is_absent() {
+            findings
+                .add(&at.place, at.key.clone(), "the entry has no apps")
+                .hint("write apps = [\"shop\"], or apps = [\"*\"] for all");
         }
-        let (Field::Given(uid), Some(apps)) = (&at.value.uid, at.value.apps.value()) else {
+        let may = may(&at.value.may, findings);
+        let (Some(who), Some(apps), Some(may)) = (who, at.value.apps.value(), may) else {
             continue;
         };
-        if rules.iter().any(|rule| rule.uid == uid.value.0) {
-            let message = format!("the user {} has an entry already", uid.value.0);
-            findings
-                .add(&uid.place, uid.key.clone(), message)
-                .hint("write one entry for each user");
+        if rules.iter().any(|rule| rule.who == who && rule.may == may) {
+            let message = "there is an entry for the same user or group and the same verbs";
+            findings.add(&at.place, at.key.clone(), message).hint("add these apps to that entry");
         }
-        let apps = apps.iter().map(|app| app.value.0.clone()).collect();
-        rules.push(UserRule { uid: uid.value.0, apps });
+        rules.push(UserRule {
+            who,
+            apps: apps.iter().map(|app| app.value.0.clone()).collect(),
+            may,
+        });
     }
     rules
+}
+
+fn who(at: &At<RawUser>, findings: &mut Findings<'_>) -> Option<Who> {
+    let raw = &at.value;
+    let said = [
+        raw.uid.value().map(|uid| Who::Uid(uid.0)),
+        raw.user.value().map(|name| Who::User(name.0.clone())),
+        raw.gid.value().map(|gid| Who::Gid(gid.0)),
+        raw.group.value().map(|name| Who::Group(name.0.clone())),
+    ];
+    let is_invalid = matches!(raw.uid, Field::Invalid)
+        || matches!(raw.user, Field::Invalid)
+        || matches!(raw.gid, Field::Invalid)
+        || matches!(raw.group, Field::Invalid);
+    let said: Vec<Who> = said.into_iter().flatten().collect();
+    let message = match said.len() {
+        1 => return said.into_iter().next(),
+        0 if is_invalid => return None,
+        0 => "the entry is about nobody",
+        _ => "an entry is about one user or one group",
+    };
+    findings
+        .add(&at.place, at.key.clone(), message)
+        .hint("write one of uid = 1000, user = \"alice\", gid = 100 and group = \"deploy\"");
+    None
+}
+
+/// The verbs in one order and once each, so that entries can be compared.
+fn may(field: &Field<Vec<At<Verb>>>, findings: &mut Findings<'_>) -> Option<Vec<Verb>> {
+    match field {
+        Field::Absent => Some(vec![Verb::Run]),
+        Field::Invalid => None,
+        Field::Given(list) => {
+            // A list whose items are all wrong is empty here, too.
+            if list.value.is_empty() && findings.is_empty() {
+                findings
+                    .add(&list.place, list.key.clone(), "the entry allows nothing")
+                    .hint("write may = [\"look\"], or drop the entry");
+            }
+            let given = |verb: &Verb| list.value.iter().any(|at| at.value == *verb);
+            Some(Verb::ALL.into_iter().filter(given).collect())
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! One service: what it must say, and what its keys must agree on.
 
-use super::{App, Slot, access, ports, variables};
+use super::{App, Slot, access, lifecycle, ports, variables};
 use crate::decode::{At, Field, Findings};
 use crate::limits;
-use crate::manifest::{Health, Limits, Port, Probe, Service};
+use crate::manifest::{Limits, Port, Service};
 use crate::names::PolicyName;
-use crate::raw::{RawHealth, RawLimits, RawService};
+use crate::raw::{RawLimits, RawService};
 use crate::suggest::did_you_mean;
 
 pub(super) fn service(
@@ -23,7 +23,8 @@ pub(super) fn service(
         one.hint("add a command such as run = \"./server --port $PORT\"");
     }
     let ports = ports::ports(raw, slot, findings);
-    let health = raw.health.get().and_then(|at| health(at, raw, findings));
+    let health = raw.health.get().and_then(|at| lifecycle::health(at, raw, findings));
+    let ready = raw.ready.get().and_then(|at| lifecycle::ready(at, raw, findings));
     check_port_users(raw, findings);
     check_policy(raw.policy.get(), app, findings);
     let access = raw.access.value().map(|raw| access::access(raw, findings)).unwrap_or_default();
@@ -36,6 +37,8 @@ pub(super) fn service(
         ports,
         route: raw.route.value().map(|route| route.0.clone()),
         health,
+        ready,
+        stop: raw.stop.value().map(lifecycle::stop).unwrap_or_default(),
         count: raw.count.value().map(|count| count.0),
         needs: raw.needs.value().into_iter().flatten().map(|need| need.value.clone()).collect(),
         policy: raw.policy.value().cloned(),
@@ -52,6 +55,7 @@ fn limits_of(raw: &RawLimits) -> Limits {
         cpu: raw.cpu.value().copied(),
         processes: raw.processes.value().map(|count| count.0),
         files: raw.files.value().map(|count| count.0),
+        io: raw.io.value().and_then(|weight| u16::try_from(weight.0).ok()),
     }
 }
 
@@ -93,45 +97,6 @@ fn check_port_users(raw: &RawService, findings: &mut Findings<'_>) {
         let message = "a service without a port would never be started again";
         findings.add(&at.place, at.key.clone(), message).hint(hint);
     }
-}
-
-fn health(at: &At<RawHealth>, service: &RawService, findings: &mut Findings<'_>) -> Option<Health> {
-    let raw = &at.value;
-    let tcp = match &raw.tcp {
-        Field::Given(tcp) if !tcp.value => {
-            findings
-                .add(&tcp.place, tcp.key.clone(), "a check that is switched off")
-                .hint("drop the key");
-            return None;
-        }
-        Field::Given(_) => Some(Probe::Tcp),
-        Field::Absent | Field::Invalid => None,
-    };
-    let http = raw.http.value().map(|path| Probe::Http(path.0.clone()));
-    let exec = raw.exec.value().map(|run| Probe::Exec(run.clone()));
-    let is_invalid = matches!(raw.http, Field::Invalid)
-        || matches!(raw.exec, Field::Invalid)
-        || matches!(raw.tcp, Field::Invalid);
-    let probes: Vec<Probe> = [http, tcp, exec].into_iter().flatten().collect();
-    let needs_port = probes.iter().any(|probe| !matches!(probe, Probe::Exec(_)));
-    if needs_port && service.port.is_absent() {
-        findings
-            .add(&at.place, at.key.clone(), "the check asks the main port, and there is none")
-            .hint("add port = 8080, or check with \"exec:./check\"");
-    }
-    let [probe] = <[Probe; 1]>::try_from(probes)
-        .map_err(|probes| {
-            let message = match probes.len() {
-                0 if is_invalid => return,
-                0 => "a health check has nothing to ask",
-                _ => "a health check asks one thing only",
-            };
-            findings
-                .add(&at.place, at.key.clone(), message)
-                .hint("write one of http = \"/up\", tcp = true and exec = \"./check\"");
-        })
-        .ok()?;
-    Some(Health { probe, every: raw.every.value().copied(), within: raw.within.value().copied() })
 }
 
 fn check_policy(policy: Option<&At<PolicyName>>, app: &App<'_>, findings: &mut Findings<'_>) {

@@ -5,6 +5,7 @@ mod accept;
 mod api;
 mod golden;
 mod layers;
+mod permissions;
 mod properties;
 mod schema;
 mod strings;

@@ -320,9 +320,9 @@ pub struct HostArguments {
     #[arg(long)]
     pub strict: bool,
 
-    /// Time between the request to stop and the end by force.
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    pub grace: String,
+    /// Time between the request to stop and the end by force, instead of the manifest's.
+    #[arg(long, value_name = "DURATION")]
+    pub grace: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -336,6 +336,9 @@ pub struct RunArguments {
     /// Write the manifest that the flags above mean, and run it.
     #[arg(long, value_name = "FILE", help_heading = "Instead of a file")]
     pub save: Option<PathBuf>,
+    /// Run all the same when a limit can't be enforced here.
+    #[arg(long, conflicts_with = "strict")]
+    pub allow_unenforced: bool,
     /// Leave Ctrl-C to the program, as a shell or debugger wants it.
     #[arg(long, short)]
     pub interactive: bool,

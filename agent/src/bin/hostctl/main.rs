@@ -27,6 +27,9 @@ use client::Place;
 use commands::control::{Deed, control};
 
 fn main() -> ExitCode {
+    if let Some(code) = agent::keep::process::run_if_meant(std::env::args()) {
+        return ExitCode::from(code);
+    }
     let cli = Cli::parse();
     let ui = ui::Ui::new();
     dispatch(cli, &ui).unwrap_or_else(|error| {

@@ -74,13 +74,36 @@ impl Ui {
         self.line(&self.paint("2", "hostctl:"), text);
     }
 
+    /// A line that a service wrote, behind its name: on the stream that it came by. What drives a
+    /// terminal in it is left out where it would reach one.
+    pub fn line_of(&self, label: &str, width: usize, colour: &str, bytes: &[u8], error: bool) {
+        let label = self.paint(colour, &format!("{label:width$} |"));
+        let mut line = label.into_bytes();
+        line.push(b' ');
+        match self.terminal {
+            true => line.extend(clean(&String::from_utf8_lossy(bytes)).into_bytes()),
+            false => line.extend(bytes),
+        }
+        line.push(b'\n');
+        // A reader that went away is no reason to stop the services.
+        let _ = match error {
+            true => std::io::stderr().write_all(&line),
+            false => std::io::stdout().write_all(&line),
+        };
+    }
+
     /// A failure.
     pub fn error(&self, error: &Error) {
         let told = error.told();
         self.line(&self.paint("1;31", "hostctl:"), &told.message);
         if let Some(hint) = told.hint {
-            self.line(&self.paint("36", "  hint:"), &hint);
+            self.hint(&hint);
         }
+    }
+
+    /// What to type about what was said last.
+    pub fn hint(&self, text: &str) {
+        self.line(&self.paint("36", "  hint:"), text);
     }
 
     fn line(&self, start: &str, text: &str) {

@@ -1,5 +1,6 @@
 //! The part of the survey about the kernel: what sandboxes are built from, and the second walls.
 
+use crate::cgroup::place::Lack;
 use crate::plan::resolve::PORTS_BY_LANDLOCK;
 
 use super::{Answers, Finding, HostFacts, NamespaceSettings, Trial};
@@ -18,7 +19,7 @@ pub(super) fn findings(answers: &Answers) -> Vec<Finding> {
         user_namespaces(answers),
         landlock(facts),
         notifications(facts),
-        cgroups(answers),
+        cgroups(facts),
         programs(facts),
     ]
 }
@@ -164,13 +165,14 @@ fn programs(facts: &HostFacts) -> Finding {
         }
         false => "apps on the host's network may bind any port and connect to anything",
     };
-    if facts.cgroup.is_none() {
+    if facts.cgroups.plain.is_none() && facts.is_root() {
         return Finding::missing(NAME, "no cgroup v2 to attach programs to", cost)
             .remedy("boot with systemd.unified_cgroup_hierarchy=1, or mount cgroup2");
     }
     if facts.cgroup_programs {
-        let how = if facts.systemd { "in scopes of systemd's" } else { "below hostctl's cgroup" };
-        return Finding::ok(NAME, format!("apps are held to their ports and destinations, {how}"));
+        let place = facts.cgroups.plain.as_ref().map(|place| format!(", {place}"));
+        let what = "apps are held to their ports and destinations".to_owned();
+        return Finding::ok(NAME, what + &place.unwrap_or_default());
     }
     if !facts.is_root() {
         return Finding::note(NAME, "not without root", cost).remedy("run hostctl as root");
@@ -179,21 +181,22 @@ fn programs(facts: &HostFacts) -> Finding {
         .remedy("give the container CAP_BPF and CAP_NET_ADMIN; the kernel needs CONFIG_CGROUP_BPF")
 }
 
-fn cgroups(answers: &Answers) -> Finding {
+/// What can be limited where the caller's apps are born.
+fn cgroups(facts: &HostFacts) -> Finding {
     const NAME: &str = "cgroup v2";
-    const COST: &str = "nothing yet: this version sets no cgroup limits; limits.memory and limits.cpu will need it";
-    if !answers.unified_cgroups {
-        return Finding::missing(NAME, "not mounted", COST)
-            .remedy("boot with systemd.unified_cgroup_hierarchy=1, or mount cgroup2");
-    }
-    let offered = &answers.facts.controllers;
-    let missing: Vec<_> = ["cpu", "memory", "pids"]
-        .into_iter()
-        .filter(|name| !offered.iter().any(|offered| offered == name))
-        .collect();
-    if missing.is_empty() {
-        return Finding::ok(NAME, "with cpu, memory and pids");
-    }
-    Finding::note(NAME, format!("mounted without {}", missing.join(", ")), COST)
-        .remedy("boot with systemd.unified_cgroup_hierarchy=1, so that no v1 hierarchy holds them")
+    let cgroups = &facts.cgroups;
+    let place = cgroups.limited.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
+    let Some((first, lack)) = cgroups.lacks.first() else {
+        return Finding::ok(NAME, format!("memory, cpu, processes and io can be limited{place}"));
+    };
+    let keys: Vec<_> = cgroups.lacks.iter().map(|(one, _)| one.key()).collect();
+    let cost = format!(
+        "{} can't be enforced: apps with such a limit run with --allow-unenforced alone",
+        keys.join(", ")
+    );
+    let finding = match lack {
+        Lack::NotMounted => Finding::missing(NAME, "not mounted", &cost),
+        lack => Finding::note(NAME, lack.reason(*first), &cost),
+    };
+    finding.remedy(lack.remedy(*first))
 }

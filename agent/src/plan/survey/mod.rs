@@ -27,8 +27,6 @@ pub struct Answers {
     pub mapped_uids: Vec<(u64, u64)>,
     /// Settings that keep ordinary users from making user namespaces; `None`: no such setting.
     pub user_namespaces: NamespaceSettings,
-    /// Whether a cgroup v2 hierarchy is mounted.
-    pub unified_cgroups: bool,
     /// state, run and config, in this order.
     pub places: [Place; 3],
     /// The host policy: its uid range and whether the file exists, or what is wrong with it.

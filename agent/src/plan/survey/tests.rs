@@ -3,6 +3,8 @@
 use manifest_spec::policy::UidRange;
 
 use super::*;
+use crate::cgroup::place::Lack;
+use crate::cgroup::{self, Cgroups, Controller};
 
 /// A host on which everything works, seen by root or by an ordinary user.
 fn host(uid: u32) -> Answers {
@@ -11,7 +13,12 @@ fn host(uid: u32) -> Answers {
     facts.kernel = (6, 1);
     (facts.uid, facts.gid) = (uid, uid);
     (facts.landlock, facts.notify, facts.mount_api) = (2, true, true);
-    facts.controllers = ["cpu", "memory", "pids"].map(str::to_owned).into();
+    facts.cgroups = Cgroups {
+        plain: Some(cgroup::Place::Scope),
+        limited: Some(cgroup::Place::Scope),
+        controllers: Controller::ALL.into(),
+        ..Cgroups::default()
+    };
     facts.subordinate = Vec::new();
     facts.directories.config = "/etc/hostctl".into();
     let place = |path: &str| Place { path: path.into(), found: Found::Directory(uid, 0o700) };
@@ -19,7 +26,6 @@ fn host(uid: u32) -> Answers {
         trial: Trial::Works,
         mapped_uids: vec![(0, 1 << 32)],
         user_namespaces: NamespaceSettings { max: Some(10_000), apparmor: None, clone: None },
-        unified_cgroups: true,
         places: ["/var/lib/hostctl", "/run/hostctl", "/etc/hostctl"].map(place),
         policy: Ok((UidRange::default(), false)),
         facts,
@@ -54,7 +60,7 @@ fn every_finding_that_is_not_ok_says_what_it_costs() {
     let mut answers = host(1000);
     answers.trial = Trial::NoNamespaces("operation not permitted".into());
     answers.user_namespaces.max = Some(0);
-    answers.unified_cgroups = false;
+    answers.facts.cgroups.lacks = vec![(Controller::Memory, Lack::NotMounted)];
     answers.policy = Err("policy.toml:1:1: ceilings: wrong".into());
     answers.facts.kernel = (5, 10);
     (answers.facts.landlock, answers.facts.notify, answers.facts.mount_api) = (0, false, false);
@@ -108,9 +114,14 @@ fn second_walls_are_missed_and_not_needed() {
     assert_eq!(finding.cost.as_deref(), Some("files are guarded by the mount namespace alone"));
     let (_, works) = changed(0, "seccomp notify", |answers| answers.facts.notify = false);
     assert!(works);
-    let (finding, works) = changed(0, "cgroup v2", |answers| answers.facts.controllers.clear());
+    let (finding, works) = changed(0, "cgroup v2", |answers| {
+        answers.facts.cgroups.lacks =
+            vec![(Controller::Cpu, Lack::OfV1), (Controller::Io, Lack::NotOffered)];
+    });
     assert!(works);
-    assert!(finding.what.contains("cpu, memory, pids"), "{finding:#?}");
+    assert!(finding.what.contains("cpu controller is one of cgroup v1"), "{finding:#?}");
+    assert!(finding.cost.unwrap().starts_with("limits.cpu, limits.io can't be enforced"));
+    assert!(finding.remedy.unwrap().contains("cgroup_no_v1=all"));
     let (finding, works) = changed(0, "kernel", |answers| answers.facts.kernel = (5, 14));
     assert!(works);
     assert_eq!(finding.status, Status::Missing);

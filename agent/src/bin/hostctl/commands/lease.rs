@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use agent::clock::since_epoch;
 use agent::lease;
 use agent::lease::conflict::since;
 use agent::lease::key::Key;
@@ -10,7 +11,6 @@ use agent::lease::table::State;
 use agent::plan::facts;
 use serde_json::{Value, json};
 
-use super::now;
 use super::plan::page;
 use crate::cli::{LeaseArguments, LeaseCommand};
 use crate::ui::Ui;
@@ -25,7 +25,7 @@ pub fn lease(arguments: LeaseArguments, ui: &Ui) -> Result<ExitCode, Error> {
 }
 
 fn list(all: bool, json: bool, ui: &Ui) -> Result<ExitCode, Error> {
-    let ledger = lease::look(&facts::directories()?, now).map_err(Error::Lease)?;
+    let ledger = lease::look(&facts::directories()?, since_epoch).map_err(Error::Lease)?;
     let mut rows = ledger.map_or_else(|| Ok(Vec::new()), |ledger| ledger.rows())?;
     rows.retain(|row| all || row.is_alive());
     if json {
@@ -48,7 +48,7 @@ fn state(row: &Row) -> &'static str {
 }
 
 fn held_by(row: &Row) -> String {
-    let since = since(row.since, now().as_millis() as i64);
+    let since = since(row.since, since_epoch().as_millis() as i64);
     format!("{} (pid {}, since {since})", row.holder.name(), row.holder.process.pid)
 }
 
@@ -65,7 +65,7 @@ fn object(row: &Row) -> Value {
 }
 
 fn show(key: &Key, ui: &Ui) -> Result<ExitCode, Error> {
-    let ledger = lease::look(&facts::directories()?, now).map_err(Error::Lease)?;
+    let ledger = lease::look(&facts::directories()?, since_epoch).map_err(Error::Lease)?;
     let Some(ledger) = ledger else {
         ui.answer(&format!("{} is free\n", key.phrase()))?;
         return Ok(ExitCode::SUCCESS);
@@ -91,7 +91,7 @@ fn show(key: &Key, ui: &Ui) -> Result<ExitCode, Error> {
 
 fn past(entry: &Entry) -> [String; 4] {
     let Entry { time, key, was, became, cause, holder, pid, .. } = entry;
-    let time = since(*time, now().as_millis() as i64);
+    let time = since(*time, since_epoch().as_millis() as i64);
     [time, key.clone(), format!("{was} → {became}"), format!("{cause} ({holder}, pid {pid})")]
 }
 
@@ -99,7 +99,7 @@ fn release(key: &Key, force: bool, ui: &Ui) -> Result<ExitCode, Error> {
     let directories = facts::directories()?;
     let (uid, _) = host_sys::creds::real();
     let cause = format!("taken away by uid {uid}");
-    let taken = lease::open(&directories, now)?.take_away(key, &cause, force)?;
+    let taken = lease::open(&directories, since_epoch)?.take_away(key, &cause, force)?;
     if taken == 0 {
         let hint = "`hostctl lease ls --all` lists what is held";
         return Err(Error::Usage(format!("nobody holds {}", key.phrase()), hint.into()));

@@ -135,7 +135,7 @@ pub fn plan(
         address: held.address,
         sockets: held.sockets.clone(),
         term: facts::variable("TERM").filter(|_| is_terminal()),
-        grace: grace(&host.grace)?,
+        grace: host.grace.as_deref().map(grace).transpose()?,
         ..Settings::default()
     };
     Ok(planning::plan(&source, settings)?)

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use agent::clock::since_epoch;
 use agent::lease::key::Key;
 use agent::lock::{self, LockedCommand};
 use agent::plan::facts;
 
-use super::{exit_code, now};
+use super::exit_code;
 use crate::cli::LockArguments;
 use crate::ui::Ui;
 use agent::failure::Error;
@@ -21,8 +22,9 @@ pub fn lock(arguments: LockArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let command = LockedCommand { words: arguments.command, environment };
     let mut waiting =
         |refusal: &agent::lease::conflict::Refusal| ui.say(&format!("waiting: {refusal}"));
-    let mut held = lock::acquire(&key, &command, arguments.wait, &directories, now, &mut waiting)
-        .map_err(Error::Lock)?;
+    let mut held =
+        lock::acquire(&key, &command, arguments.wait, &directories, since_epoch, &mut waiting)
+            .map_err(Error::Lock)?;
     let exit = lock::run(&command, &mut held).map_err(Error::Lock)?;
     Ok(ExitCode::from(exit_code(exit)))
 }

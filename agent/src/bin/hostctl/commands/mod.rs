@@ -27,8 +27,6 @@ pub mod top;
 mod typed;
 mod waiting;
 
-use std::time::Duration;
-
 use host_sys::process::Exit;
 
 /// The program's own code, or 128+N as shells count signals.
@@ -39,14 +37,9 @@ fn exit_code(exit: Exit) -> u8 {
     }
 }
 
-#[allow(clippy::disallowed_methods)] // the edge where the clock is read
-fn now() -> Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
-}
-
 /// Milliseconds since 1970, as hostd counts.
 fn now_ms() -> u64 {
-    now().as_millis() as u64
+    agent::clock::since_epoch().as_millis() as u64
 }
 
 /// A TOML basic string (TOML 1.0, section String).

@@ -72,6 +72,11 @@ fn remarks(plan: &Plan, advice: &[Advice], width: Option<usize>) -> String {
         let rows: Vec<_> =
             plan.unenforced.iter().map(|one| [one.what.clone(), one.why.clone()]).collect();
         shown.push_str(&format!("\nnot enforced here\n{}", page::table(&rows, 1, width)));
+        let demanded: Vec<_> = plan.demands().map(|one| one.what.as_str()).collect();
+        if !demanded.is_empty() {
+            let keys = demanded.join(", ");
+            shown.push_str(&format!("\nrun refuses {keys} without --allow-unenforced\n"));
+        }
     }
     if !advice.is_empty() {
         let rows: Vec<_> = advice

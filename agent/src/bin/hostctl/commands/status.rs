@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use agent::failure::{Error, MISSED};
+use agent::failure::{Error, FAILED};
 use manifest_spec::api::{
     AppStatus, InstanceState, InstanceStatus, PortStatus, ServiceStatus, Usage, Wanted,
 };
@@ -25,7 +25,7 @@ pub fn status(arguments: &StatusArguments, place: &Place, ui: &Ui) -> Result<Exi
             false => ui.answer(&page(&status, now_ms(), ui.look()))?,
         }
         let well = status.wanted != Wanted::Running || serves(&status);
-        Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(MISSED) })
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
     })
 }
 

@@ -31,9 +31,6 @@ pub fn probe(facts: HostFacts) -> Answers {
             apparmor: setting("kernel/apparmor_restrict_unprivileged_userns"),
             clone: setting("kernel/unprivileged_userns_clone"),
         },
-        unified_cgroups: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-            .iter()
-            .any(|root| Path::new(root).join("cgroup.controllers").exists()),
         places: places.map(|path| Place { path: path.clone(), found: look(path, facts.uid) }),
         policy: policy(&directories.policy()),
         facts,

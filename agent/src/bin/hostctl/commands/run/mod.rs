@@ -1,29 +1,31 @@
 //! `hostctl run`.
 
+mod crew;
 pub mod flags;
 mod sockets;
 
 use std::process::ExitCode;
 
+use agent::cgroup::OutOfMemory;
+use agent::clock::since_epoch;
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
-use agent::network::boundary::BoundaryError;
 use agent::plan::{Identity, Plan, facts};
-use agent::planning::Planned;
-use agent::run::{Finished, RunError};
+use agent::planning::{self, Planned};
+use agent::run::{Finished, Output, RunError};
 use agent::sandbox::seccomp;
-use agent::supervise::Notice;
+use agent::supervise::{Alone, News};
 use agent::uids;
 use host_sys::Errno;
 use host_sys::process::Exit;
 use host_sys::signal;
-use manifest_spec::Diagnostic;
+use manifest_spec::quantity::Bytes;
 
+use super::exit_code;
 use super::load::{self, InHand, Text};
-use super::{exit_code, now};
 use crate::cli::{PortOffset, RunArguments};
 use crate::ui::Ui;
-use agent::failure::{Error, cause};
+use agent::failure::{self, Error};
 
 pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     if let (Some(_), Some(file)) = (&arguments.save, &arguments.manifest.file) {
@@ -43,11 +45,20 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         arguments.manifest.port_offset = None;
     }
     let sockets = sockets::take()?;
+    if arguments.host.service.is_none() && sockets.is_empty() {
+        let loaded = load::load(&text, &arguments.manifest, |app| drop_in(app))?;
+        if crew::is_meant(&loaded.manifest) {
+            return crew::run(&text, &arguments, choice == Choice::Smallest, ui);
+        }
+    }
     let in_hand = InHand { address: None, sockets: sockets::described(&sockets) };
     let planned = load::plan(&text, &arguments.manifest, &arguments.host, &in_hand)?;
     let broken: Vec<_> = planned.plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
     if arguments.host.strict && !broken.is_empty() {
         return Err(Error::Strict(broken));
+    }
+    if !arguments.allow_unenforced {
+        planning::refuse_unlimited(&planned.plan)?;
     }
     if let Some(path) = &arguments.save {
         flags::save(path, &text.text)?;
@@ -63,19 +74,23 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         let found = (choice == Choice::Smallest).then_some(loaded.manifest.port_offset);
         announce(&plan, found, ui);
     }
-    let mut notify = |notice| {
-        if shown {
-            ui.say(&told(notice, &plan));
+    let mut alone = Alone(|news| {
+        if let (true, Some(line)) = (shown, told(&news, &plan)) {
+            ui.say(&line);
         }
-    };
-    let finished =
-        agent::run::run(&plan, held, &facts, &sockets, arguments.interactive, now, &mut notify)
-            .map_err(|error| {
-                let place = about(&error, &plan).map(|about| loaded.document.place(about));
-                Error::Run(error, place)
-            })?;
+    });
+    let output = Output::Caller { interactive: arguments.interactive };
+    let finished = agent::run::run(&plan, held, &facts, &sockets, output, since_epoch, &mut alone)
+        .map_err(|error| {
+            let place = failure::about(&error, &plan).map(|about| loaded.document.place(about));
+            Error::Run(error, place)
+        })?;
     conclude(&finished, &plan, ui);
     Ok(ExitCode::from(exit_code(finished.outcome.exit)))
+}
+
+fn drop_in(app: &str) -> std::path::PathBuf {
+    facts::directories().map(|all| all.drop_in(app)).unwrap_or_default()
 }
 
 /// What the app needs for itself, and the plan for the offset it was found at.
@@ -88,7 +103,7 @@ fn acquire(
 ) -> Result<(Planned, Held), Error> {
     let offset = planned.loaded.manifest.port_offset;
     let Planned { plan, facts, policy, .. } = &planned;
-    let (found, held) = agent::run::acquire(plan, facts, policy, offset, choice, now)
+    let (found, held) = agent::run::acquire(plan, facts, policy, offset, choice, since_epoch)
         .map_err(|error| Error::Run(error, None))?;
     if found == (Placement { offset, address: None }) {
         return Ok((planned, held));
@@ -118,47 +133,31 @@ fn announce(plan: &Plan, found: Option<u16>, ui: &Ui) {
     }
 }
 
-fn told(notice: Notice, plan: &Plan) -> String {
+/// News for the person who watches.
+fn told(news: &News, plan: &Plan) -> Option<String> {
     let app = &plan.app;
-    match notice {
-        Notice::LookingUp => format!("{app}: looking up the host names of [access] connect"),
-        Notice::Stopping(number, grace) => {
-            let signal = if number == 0 { "SIGINT".to_owned() } else { signal::name(number) };
+    Some(match news {
+        News::LookingUp => format!("{app}: looking up the host names of [access] connect"),
+        News::Stopping { signal, grace } => {
+            let signal = if *signal == 0 { "SIGINT".to_owned() } else { signal::name(*signal) };
             format!(
                 "{app}: {signal} sent, waiting up to {} s; Ctrl-C again ends it at once",
                 grace.as_secs()
             )
         }
-        Notice::Leftovers => {
+        News::Leftovers => {
             format!("{app}: the program has ended; waiting for processes it left behind")
         }
-        Notice::Killing => format!("{app}: ended by force"),
-    }
-}
-
-/// A failure as a mistake in the manifest, if a key of it is behind it.
-fn about(error: &RunError, plan: &Plan) -> Option<Diagnostic> {
-    match error {
-        RunError::Step { key, failure, .. } if key == "run" => {
-            Some(Diagnostic::new(format!("{}run", plan.key_prefix), cause(failure)))
-        }
-        RunError::Step { key, failure, .. } if !key.is_empty() => {
-            Some(Diagnostic::new(key.clone(), cause(failure)))
-        }
-        RunError::Boundary(error) => match error {
-            BoundaryError::Name(key, error) => {
-                let hint = "check its spelling and the host's DNS, or write its address";
-                Some(Diagnostic::new(key.clone(), error.to_string()).with_hint(hint))
-            }
-            BoundaryError::Interface(key, _, all) => {
-                let hint = format!("its interfaces are {}", all.join(", "));
-                Some(Diagnostic::new(key.clone(), error.to_string()).with_hint(hint))
-            }
-            _ => None,
-        },
-        RunError::Data(data) => Some(Diagnostic::new(data.key.clone(), data.error.to_string())),
-        _ => None,
-    }
+        News::Killing => format!("{app}: ended by force"),
+        News::Born { .. }
+        | News::Socket(_)
+        | News::Started
+        | News::Denied { .. }
+        | News::ProgramEnded(_)
+        | News::Terminal { .. }
+        | News::Executed { .. }
+        | News::NotExecuted { .. } => return None,
+    })
 }
 
 fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
@@ -170,12 +169,35 @@ fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
         && number == signal::number::SYS
     {
         ui.say(&denied(call, plan));
+    } else if let (Exit::Signal(signal::number::KILL, _), Some(which), false) =
+        (outcome.exit, outcome.out_of_memory, outcome.killed)
+    {
+        let (said, hint) = out_of_memory(which, plan);
+        ui.say(&said);
+        ui.hint(&hint);
     } else if let Exit::Signal(number, core) = outcome.exit
         && !outcome.stopped
         && !outcome.killed
     {
         let core = if core { ", core dumped" } else { "" };
         ui.say(&format!("{} ended by {}{core}", plan.app, signal::name(number)));
+    }
+}
+
+/// Whose memory ran out, and what to do about it.
+fn out_of_memory(which: OutOfMemory, plan: &Plan) -> (String, String) {
+    let (app, key) = (&plan.app, format!("{}limits.memory", plan.key_prefix));
+    match (which, plan.limits.memory) {
+        (OutOfMemory::Limit, Some(bytes)) => {
+            let (bytes, twice) = (Bytes(bytes), Bytes(bytes.saturating_mul(2)));
+            let said =
+                format!("{app} was ended by the kernel: it used more than limits.memory = {bytes}");
+            (said, format!("give it more, as in --set {key}={twice}"))
+        }
+        _ => {
+            let said = format!("{app} was ended by the kernel: the host had no memory left");
+            (said, format!("limit what takes it, as with --set {key}=512M"))
+        }
     }
 }
 

@@ -1,0 +1,187 @@
+//! hostd: keeps deployed apps running.
+//!
+//! Owns what is deployed on this host and its API. One thread, one loop over [`event::Event`]: take
+//! in what happened, then do what follows from how things stand ([`world::World::settle`]).
+//!
+//! Invariant: an app outlives hostd. Everything that must is in keepers ([`crate::keep`]) and on
+//! disk, so a hostd that is killed at any instant is continued by the next: none is restarted, none
+//! lost, none started twice. Never runs a program itself.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`world`] | the state, and the order in which it changes |
+//! | [`event`] | what can happen, what can be asked and answered |
+//! | [`record`], [`store`] | what is kept over reboots |
+//! | [`services`], [`difference`] | what a version comes to; what it changes |
+//! | [`deploy`], [`operations`] | what operators do |
+//! | [`rollout`] | what is decided about apps |
+//! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
+//! | [`front`] | the same for an app in the foreground |
+//! | [`keeper`], [`probe`] | listening to keepers, asking instances |
+//! | [`inside`], [`session`] | commands inside instances |
+//! | [`shown`], [`chronicle`] | how things stand, what happened |
+//! | [`server`], [`routes`], [`refusal`], [`peer`] | the API |
+//! | [`place`] | hostd's own place: its lock, its socket, who started it |
+
+mod chronicle;
+mod deploy;
+mod difference;
+mod event;
+pub mod front;
+mod hearing;
+mod inside;
+mod keeper;
+mod launch;
+mod live;
+mod operations;
+mod peer;
+pub mod place;
+mod probe;
+mod record;
+mod recover;
+mod refusal;
+mod rollout;
+pub mod routes;
+mod server;
+pub mod services;
+mod session;
+mod shown;
+mod store;
+mod watch;
+mod world;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::LocalSet;
+
+use crate::clock::since_epoch;
+use crate::plan::Directories;
+use crate::state::StateError;
+use crate::store::StoreError;
+
+use event::Event;
+use place::{Place, PlaceError, Systemd};
+use world::{Beginnings, World};
+
+/// Why hostd does not run.
+#[derive(Debug)]
+pub enum DaemonError {
+    /// Its lock or its socket.
+    Place(PlaceError),
+    /// What is deployed can't be read.
+    State(StateError),
+    /// The folders of instances can't be looked at.
+    Store(StoreError),
+    /// A call of its own failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for DaemonError {
+    fn from(error: io::Error) -> Self {
+        DaemonError::Io(error)
+    }
+}
+
+impl std::fmt::Display for DaemonError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DaemonError::Place(error) => error.fmt(f),
+            DaemonError::State(error) => error.fmt(f),
+            DaemonError::Store(error) => error.fmt(f),
+            DaemonError::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DaemonError {}
+
+/// Run until somebody ends it. `say` gets what is worth a line in the host's log.
+///
+/// # Errors
+/// When it can't begin: another hostd is there, or its state can't be used.
+pub fn run(directories: Directories, say: &mut dyn FnMut(&str)) -> Result<(), DaemonError> {
+    let place = Place::take(&directories).map_err(DaemonError::Place)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime, live(directories, place, say))
+}
+
+async fn live(
+    directories: Directories,
+    place: Place,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), DaemonError> {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let beginnings = Beginnings { directories, sender: sender.clone(), clock: since_epoch };
+    let mut world = World::open(beginnings).map_err(DaemonError::State)?;
+    tokio::task::spawn_local(signals(sender.clone())?);
+    world.recover().map_err(DaemonError::Store)?;
+    let listener = place.listen().map_err(DaemonError::Place)?;
+    tokio::task::spawn_local(server::serve(listener, sender));
+    let systemd = Systemd::new();
+    systemd.say("READY=1");
+    say(&world.greeting(&place));
+    attend(&mut world, &mut receiver, &systemd).await;
+    systemd.say("STOPPING=1");
+    say("ends; the instances go on");
+    Ok(())
+}
+
+/// The loop: an event or a time, then everything that follows.
+async fn attend(world: &mut World, receiver: &mut UnboundedReceiver<Event>, systemd: &Systemd) {
+    let mut watchdog = systemd.watchdog().map(tokio::time::interval);
+    loop {
+        world.settle();
+        let next = world.deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            event = receiver.recv() => match event {
+                None | Some(Event::End) => return,
+                Some(event) => world.take(event),
+            },
+            () = tokio::time::sleep_until(next.into()) => {}
+            () = tick(&mut watchdog) => systemd.say("WATCHDOG=1"),
+        }
+        // Many can be waiting, and one look at how things stand serves them all.
+        while let Ok(event) = receiver.try_recv() {
+            if matches!(event, Event::End) {
+                world.settle();
+                return;
+            }
+            world.take(event);
+        }
+        world.tick();
+    }
+}
+
+async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
+    match watchdog {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Signals as events.
+fn signals(sender: UnboundedSender<Event>) -> io::Result<impl Future<Output = ()>> {
+    let mut children = signal(SignalKind::child())?;
+    let mut ends: [Signal; 2] =
+        [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    // A terminal that hangs up ends nothing: hostd is no part of it.
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(async move {
+        let [terminate, interrupt] = &mut ends;
+        loop {
+            let event = tokio::select! {
+                _ = children.recv() => Event::Children,
+                _ = terminate.recv() => Event::End,
+                _ = interrupt.recv() => Event::End,
+                _ = hangups.recv() => continue,
+            };
+            if sender.send(event).is_err() {
+                return;
+            }
+        }
+    })
+}
