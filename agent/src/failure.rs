@@ -25,6 +25,7 @@ use crate::source::SourceError;
 use crate::state::StateError;
 use crate::uids::UidError;
 use host_sys::Errno;
+use manifest_spec::api::ErrorBody;
 use manifest_spec::{Diagnostic, Diagnostics};
 
 pub use about::about;
@@ -32,6 +33,8 @@ pub use about::about;
 /// A service never became ready, a log was tampered with, or something else did not come to what
 /// was asked for.
 pub const FAILED: u8 = 1;
+/// A deployment would change something.
+pub const DIFFERENT: u8 = 2;
 /// The command line is wrong in a way that clap can't see.
 pub const USAGE: u8 = 2;
 /// EX_DATAERR.
@@ -90,6 +93,18 @@ pub enum Error {
     NothingFound(PathBuf, String),
     /// A call of hostctl itself.
     Kernel(Errno),
+    /// hostd can't be talked to: what is wrong and what to do.
+    Unreachable(String, String),
+    /// What hostd answered; on its host `hostctl` would say and do the same.
+    Answer(Box<ErrorBody>),
+    /// What was waited for did not come to be, and what to type to see more.
+    Missed(String, String),
+}
+
+impl From<ErrorBody> for Error {
+    fn from(body: ErrorBody) -> Self {
+        Error::Answer(Box::new(body))
+    }
 }
 
 impl From<Errno> for Error {
@@ -159,6 +174,9 @@ impl Error {
             Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
             Error::Write(..) | Error::Exists(..) => CANT_CREATE,
             Error::Kernel(_) => SYSTEM,
+            Error::Unreachable(..) => UNAVAILABLE,
+            Error::Answer(body) => body.exit_code,
+            Error::Missed(..) => FAILED,
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
@@ -203,6 +221,10 @@ impl Error {
             ))
             .hint(format!("paste this into app.toml and adapt it:\n{example}")),
             Error::Kernel(errno) => Told::new(format!("the kernel refused a call: {errno}")),
+            Error::Unreachable(message, hint) | Error::Missed(message, hint) => {
+                Told::new(message).hint(hint)
+            }
+            Error::Answer(body) => answer(body),
         }
     }
 }
@@ -216,6 +238,18 @@ fn audit(error: &AuditError) -> Told {
         AuditError::Io(..) => told.hint("it is hostctl's user's to read: run this as that user"),
         AuditError::Store(_) => told.hint("see HOSTCTL_STATE_DIR for keeping state elsewhere"),
     }
+}
+
+/// hostd's answer in the words of a local failure: its diagnostics, if there are any, stand for its
+/// message.
+fn answer(body: &ErrorBody) -> Told {
+    let mut lines: Vec<String> = body.diagnostics.iter().map(|one| one.text.clone()).collect();
+    match body.more_diagnostics {
+        0 => {}
+        more => lines.push(format!("and {more} more")),
+    }
+    let message = if lines.is_empty() { body.message.clone() } else { lines.join("\n") };
+    Told { message, hint: body.hint.clone() }
 }
 
 fn source(error: &SourceError) -> Told {
