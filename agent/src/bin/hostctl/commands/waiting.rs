@@ -63,10 +63,7 @@ pub async fn wait(
     tokio::select! {
         result = timeout_at(Instant::now() + limit, waiting.run(client)) => match result {
             Ok(result) => result,
-            Err(_) => Err(Error::Missed(
-                format!("{app}: not there after {}; it goes on", words::span(limit.as_millis() as u64)),
-                format!("`hostctl status {app}` tells what it waits for"),
-            )),
+            Err(_) => Err(too_late(app, goal, limit)),
         },
         number = signals.next() => {
             ui.say(&format!("{app}: what was begun goes on; `hostctl events {app} -f` shows it"));
