@@ -8,6 +8,7 @@ mod about;
 
 use std::path::PathBuf;
 
+use crate::audit::AuditError;
 use crate::cgroup::CgroupError;
 use crate::daemon::DaemonError;
 use crate::daemon::place::PlaceError;
@@ -29,7 +30,8 @@ use manifest_spec::{Diagnostic, Diagnostics};
 
 pub use about::about;
 
-/// A service never became ready, or something else did not come to what was asked for.
+/// A service never became ready, a log was tampered with, or something else did not come to what
+/// was asked for.
 pub const FAILED: u8 = 1;
 /// A deployment would change something.
 pub const DIFFERENT: u8 = 2;
@@ -77,6 +79,8 @@ pub enum Error {
     Lock(LockError),
     /// Running: the failure, and the place in the manifest that named the object.
     Run(RunError, Option<Diagnostic>),
+    /// Reading or verifying the audit log.
+    Audit(AuditError),
     /// hostd can't begin.
     Daemon(DaemonError),
     /// Something is not allowed: what, what to do instead, the exit code that says so.
@@ -176,6 +180,9 @@ impl Error {
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
+            Error::Audit(AuditError::Broken(_)) => FAILED,
+            Error::Audit(AuditError::Io(..)) => NO_INPUT,
+            Error::Audit(AuditError::Store(_)) => UNAVAILABLE,
             Error::Daemon(error) => daemon_code(error),
             Error::Refused(.., code) => *code,
         }
@@ -198,6 +205,7 @@ impl Error {
             Error::Lease(error) => lease(error),
             Error::Lock(error) => lock(error),
             Error::Run(error, place) => run(error, place.as_ref()),
+            Error::Audit(error) => audit(error),
             Error::Daemon(error) => daemon(error),
             Error::Refused(message, hint, _) => Told::new(message).hint(hint),
             Error::Write(path, error) => {
@@ -218,6 +226,17 @@ impl Error {
             }
             Error::Answer(body) => answer(body),
         }
+    }
+}
+
+fn audit(error: &AuditError) -> Told {
+    let told = Told::new(error.to_string());
+    match error {
+        AuditError::Broken(_) => told.hint(
+            "compare it with a copy; to go on with a new log, move audit.log and audit.head away",
+        ),
+        AuditError::Io(..) => told.hint("it is hostctl's user's to read: run this as that user"),
+        AuditError::Store(_) => told.hint("see HOSTCTL_STATE_DIR for keeping state elsewhere"),
     }
 }
 

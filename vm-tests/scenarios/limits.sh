@@ -45,7 +45,8 @@ begin() { # NAME WRAPPER…: $pid is hostctl, $at the app's cgroup
 app stays 'print("up", flush=True)
 import time; time.sleep(1000)' 'memory = "64M"
 cpu = "150%"
-processes = 20'
+processes = 20
+io = 1000'
 app eats 'print("up", flush=True)
 import subprocess, time
 # A child takes it, and the program itself would go on.
@@ -87,6 +88,9 @@ for pair in memory.max=67108864 memory.high=66060288 memory.swap.max=0 memory.oo
     [ $file = memory.swap.max ] && [ ! -e $at/$file ] && continue
     holds "$file" is "$(cat $at/$file)" "${pair#*=}"
 done
+# Which file there is depends on the kernel's configuration; one counts per device.
+holds "the weight of its input and output" grep -qsx "1000\|default 1000\|181\|default 181" \
+    $at/io.weight $at/io.bfq.weight
 holds "the scope's own cgroup has no process" is "$(cat $at/../cgroup.procs)" ""
 
 echo "--- memory"

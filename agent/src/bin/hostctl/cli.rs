@@ -1,6 +1,7 @@
 //! The command line as types; help is their documentation.
 
 pub mod apps;
+mod audit;
 mod leases;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use apps::{
     HistoryArguments, PartArguments, PsArguments, RemoveArguments, RollbackArguments,
     ScaleArguments, ShellArguments, StatusArguments, TopArguments,
 };
+pub use audit::{AuditArguments, AuditCommand};
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 
 /// Run programs on this host in the sandbox their manifest describes.
@@ -34,7 +36,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0        success; with run, lock or exec, the program's own
   1        with run, lock or exec, the program's own; with doctor, something needed is missing; with
-           --wait, it did not come to be; with status, something does not serve
+           --wait, it did not come to be; with status, something does not serve; with audit verify,
+           the log was tampered with
   2        the command line is wrong; with plan --deployed, something would change
   65       the manifest or the host policy is wrong, or the one is not allowed by the other
   66       a file that was named can't be read
@@ -209,6 +212,13 @@ pub enum Command {
     /// sandbox; the exit code is its own, or 128+N when signal N ended it.
     #[command(after_help = "Example:\n  hostctl lock backup --wait -- sh backup.sh")]
     Lock(LockArguments),
+
+    /// Show who did what on this host, and verify that the record of it is whole.
+    ///
+    /// hostd records what somebody asks it to change before it is changed. Each entry holds the
+    /// hash of the one before it. Without a command, the last entries.
+    #[command(after_help = "Examples:\n  hostctl audit -n 50\n  hostctl audit verify")]
+    Audit(AuditArguments),
 
     /// Print completions for a shell.
     #[command(after_help = "Example:\n  hostctl completions bash > /etc/bash_completion.d/hostctl")]

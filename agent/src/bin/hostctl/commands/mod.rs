@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod apply;
+pub mod audit;
 pub mod check;
 pub mod completions;
 pub mod control;
