@@ -22,9 +22,13 @@ pub fn plan(mut arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let mut broken = Vec::new();
     let mut values = Vec::new();
     let mut pages = Vec::new();
-    for service in services(&text, &arguments)? {
+    let services = services(&text, &arguments)?;
+    // All together they are supervised, as by hostd.
+    let keeper = if services.len() > 1 { Keeper::Daemon } else { Keeper::Foreground };
+    let in_hand = InHand { keeper, ..InHand::default() };
+    for service in services {
         arguments.host.service = service;
-        let planned = load::plan(&text, &arguments.manifest, &arguments.host, &InHand::default())?;
+        let planned = load::plan(&text, &arguments.manifest, &arguments.host, &in_hand)?;
         match arguments.json {
             true => values.push(json(&planned, &text)),
             false => pages.push(page_of(&planned, &text, &arguments)),
