@@ -81,6 +81,11 @@ pub fn load(
     Ok(agent::source::load(&text.name, &text.text, drop_in, &overrides)?)
 }
 
+/// Where the operator's drop-in for an app would be; nowhere if there is no place for one.
+pub fn drop_in(app: &str) -> PathBuf {
+    facts::directories().map(|all| all.drop_in(app)).unwrap_or_default()
+}
+
 /// What the arguments and the environment put on top of a manifest.
 pub fn overrides(manifest: &ManifestArguments) -> Result<Overrides, Error> {
     let port_offset = match manifest.port_offset {

@@ -5,7 +5,7 @@ pub mod page;
 use std::process::ExitCode;
 
 use agent::plan::advice::{self, Advice};
-use agent::plan::{Keeper, Plan, explain, facts};
+use agent::plan::{Keeper, Plan, explain};
 use agent::sandbox::{self, step::Step};
 use agent::source::Loaded;
 use serde_json::{Value, json};
@@ -52,8 +52,7 @@ fn services(text: &Text, arguments: &PlanArguments) -> Result<Vec<Option<String>
     if arguments.host.service.is_some() {
         return Ok(vec![arguments.host.service.clone()]);
     }
-    let drop_in = |app: &str| facts::directories().map(|all| all.drop_in(app)).unwrap_or_default();
-    let loaded = load::load(text, &arguments.manifest, drop_in)?;
+    let loaded = load::load(text, &arguments.manifest, load::drop_in)?;
     let names = loaded.manifest.services.iter().map(|service| Some(service.name.to_string()));
     match loaded.manifest.services.len() {
         1 => Ok(vec![None]),

@@ -46,7 +46,7 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     }
     let sockets = sockets::take()?;
     if arguments.host.service.is_none() && sockets.is_empty() {
-        let loaded = load::load(&text, &arguments.manifest, |app| drop_in(app))?;
+        let loaded = load::load(&text, &arguments.manifest, load::drop_in)?;
         if crew::is_meant(&loaded.manifest) {
             return crew::run(&text, &arguments, choice == Choice::Smallest, ui);
         }
@@ -87,10 +87,6 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         })?;
     conclude(&finished, &plan, ui);
     Ok(ExitCode::from(exit_code(finished.outcome.exit)))
-}
-
-fn drop_in(app: &str) -> std::path::PathBuf {
-    facts::directories().map(|all| all.drop_in(app)).unwrap_or_default()
 }
 
 /// What the app needs for itself, and the plan for the offset it was found at.
