@@ -47,6 +47,7 @@ mod program_view;
 mod read_grants;
 mod rootless;
 mod servers;
+mod services_together;
 mod side_by_side;
 mod stopping;
 mod strange_sockets;
