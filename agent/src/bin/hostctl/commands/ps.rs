@@ -96,7 +96,7 @@ fn row(one: &InstanceStatus, now: u64) -> Vec<Cell> {
 
 /// How long it has been as it is.
 pub fn up(one: &InstanceStatus, now: u64) -> String {
-    words::ago(one.since_ms, now)
+    words::since(one.since_ms, now)
 }
 
 /// A number that was added up process by process, with a sign that it is one.

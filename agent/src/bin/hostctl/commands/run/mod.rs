@@ -51,7 +51,7 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
             return crew::run(&text, &arguments, choice == Choice::Smallest, ui);
         }
     }
-    let in_hand = InHand { address: None, sockets: sockets::described(&sockets) };
+    let in_hand = InHand { sockets: sockets::described(&sockets), ..InHand::default() };
     let planned = load::plan(&text, &arguments.manifest, &arguments.host, &in_hand)?;
     let broken: Vec<_> = planned.plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
     if arguments.host.strict && !broken.is_empty() {
