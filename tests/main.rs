@@ -18,6 +18,8 @@ mod flags;
 mod granted_links;
 mod handed_sockets;
 mod hidden_files;
+mod hostd_commands;
+mod hostd_sessions;
 mod hostile_input;
 mod kernel_calls;
 mod lasting_privilege;

@@ -6,6 +6,7 @@
 //! and fails the test: nothing is skipped.
 
 pub mod attack;
+pub mod daemon;
 pub mod landlock;
 pub mod launch;
 pub mod namespace;
