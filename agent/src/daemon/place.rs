@@ -18,6 +18,10 @@ use crate::plan::Directories;
 use crate::plan::facts::variable;
 use crate::store::{self, StoreError};
 
+/// How long the lock is waited for, and how often it is tried: a keeper that was just being started
+/// when its hostd was killed shares the lock until it is executed.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(10), 100);
+
 /// Why hostd has no place.
 #[derive(Debug)]
 pub enum PlaceError {
@@ -107,8 +111,7 @@ fn lock(path: &Path) -> Result<OwnedFd, PlaceError> {
         .mode(0o600)
         .open(path)
         .map_err(failed)?;
-    let free = try_lock(&file, Share::Alone).map_err(|errno| failed(errno.into()))?;
-    if !free {
+    if !is_ours_soon(&file).map_err(|errno| failed(errno.into()))? {
         let mut who = String::new();
         let _ = file.read_to_string(&mut who);
         let who = if who.is_empty() { "another hostd".to_owned() } else { who };
@@ -119,6 +122,18 @@ fn lock(path: &Path) -> Result<OwnedFd, PlaceError> {
     file.rewind().map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     Ok(file.into())
+}
+
+/// Lock the file, now or within [`PATIENCE`].
+fn is_ours_soon(file: &File) -> host_sys::Result<bool> {
+    let (pause, times) = PATIENCE;
+    for _ in 0..times {
+        if try_lock(file, Share::Alone)? {
+            return Ok(true);
+        }
+        std::thread::sleep(pause);
+    }
+    Ok(false)
 }
 
 /// Refuse to begin anew where a hostd was before: a state that is missing is no empty state.
