@@ -19,6 +19,7 @@ mod granted_links;
 mod handed_sockets;
 mod hidden_files;
 mod hostile_input;
+mod hostd_kills;
 mod kernel_calls;
 mod lasting_privilege;
 mod leases;
