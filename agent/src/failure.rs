@@ -8,6 +8,7 @@ mod about;
 
 use std::path::PathBuf;
 
+use crate::audit::AuditError;
 use crate::cgroup::CgroupError;
 use crate::daemon::DaemonError;
 use crate::daemon::place::PlaceError;
@@ -24,10 +25,16 @@ use crate::source::SourceError;
 use crate::state::StateError;
 use crate::uids::UidError;
 use host_sys::Errno;
+use manifest_spec::api::ErrorBody;
 use manifest_spec::{Diagnostic, Diagnostics};
 
 pub use about::about;
 
+/// A service never became ready, a log was tampered with, or something else did not come to what
+/// was asked for.
+pub const FAILED: u8 = 1;
+/// A deployment would change something.
+pub const DIFFERENT: u8 = 2;
 /// The command line is wrong in a way that clap can't see.
 pub const USAGE: u8 = 2;
 /// EX_DATAERR.
@@ -72,8 +79,12 @@ pub enum Error {
     Lock(LockError),
     /// Running: the failure, and the place in the manifest that named the object.
     Run(RunError, Option<Diagnostic>),
+    /// Reading or verifying the audit log.
+    Audit(AuditError),
     /// hostd can't begin.
     Daemon(DaemonError),
+    /// Something is not allowed: what, what to do instead, the exit code that says so.
+    Refused(String, String, u8),
     /// A file that can't be written.
     Write(PathBuf, std::io::Error),
     /// A file that is there already and is not overwritten.
@@ -82,6 +93,18 @@ pub enum Error {
     NothingFound(PathBuf, String),
     /// A call of hostctl itself.
     Kernel(Errno),
+    /// hostd can't be talked to: what is wrong and what to do.
+    Unreachable(String, String),
+    /// What hostd answered; on its host `hostctl` would say and do the same.
+    Answer(Box<ErrorBody>),
+    /// What was waited for did not come to be, and what to type to see more.
+    Missed(String, String),
+}
+
+impl From<ErrorBody> for Error {
+    fn from(body: ErrorBody) -> Self {
+        Error::Answer(Box::new(body))
+    }
 }
 
 impl From<Errno> for Error {
@@ -109,6 +132,7 @@ impl From<PlanningError> for Error {
             PlanningError::Source(error) => Error::Source(error),
             PlanningError::Uid(error) => Error::Uid(error),
             PlanningError::Plan(diagnostics) => Error::Plan(diagnostics),
+            PlanningError::Unlimited(list) => Error::Unlimited(list),
         }
     }
 }
@@ -150,10 +174,17 @@ impl Error {
             Error::Directories(_) | Error::Uid(_) => UNAVAILABLE,
             Error::Write(..) | Error::Exists(..) => CANT_CREATE,
             Error::Kernel(_) => SYSTEM,
+            Error::Unreachable(..) => UNAVAILABLE,
+            Error::Answer(body) => body.exit_code,
+            Error::Missed(..) => FAILED,
             Error::Lease(error) => lease_code(error),
             Error::Lock(error) => lock_code(error),
             Error::Run(error, _) => run_code(error),
+            Error::Audit(AuditError::Broken(_)) => FAILED,
+            Error::Audit(AuditError::Io(..)) => NO_INPUT,
+            Error::Audit(AuditError::Store(_)) => UNAVAILABLE,
             Error::Daemon(error) => daemon_code(error),
+            Error::Refused(.., code) => *code,
         }
     }
 
@@ -174,7 +205,9 @@ impl Error {
             Error::Lease(error) => lease(error),
             Error::Lock(error) => lock(error),
             Error::Run(error, place) => run(error, place.as_ref()),
+            Error::Audit(error) => audit(error),
             Error::Daemon(error) => daemon(error),
+            Error::Refused(message, hint, _) => Told::new(message).hint(hint),
             Error::Write(path, error) => {
                 Told::new(format!("{}: {}", path.display(), reason(error)))
             }
@@ -188,8 +221,35 @@ impl Error {
             ))
             .hint(format!("paste this into app.toml and adapt it:\n{example}")),
             Error::Kernel(errno) => Told::new(format!("the kernel refused a call: {errno}")),
+            Error::Unreachable(message, hint) | Error::Missed(message, hint) => {
+                Told::new(message).hint(hint)
+            }
+            Error::Answer(body) => answer(body),
         }
     }
+}
+
+fn audit(error: &AuditError) -> Told {
+    let told = Told::new(error.to_string());
+    match error {
+        AuditError::Broken(_) => told.hint(
+            "compare it with a copy; to go on with a new log, move audit.log and audit.head away",
+        ),
+        AuditError::Io(..) => told.hint("it is hostctl's user's to read: run this as that user"),
+        AuditError::Store(_) => told.hint("see HOSTCTL_STATE_DIR for keeping state elsewhere"),
+    }
+}
+
+/// hostd's answer in the words of a local failure: its diagnostics, if there are any, stand for its
+/// message.
+fn answer(body: &ErrorBody) -> Told {
+    let mut lines: Vec<String> = body.diagnostics.iter().map(|one| one.text.clone()).collect();
+    match body.more_diagnostics {
+        0 => {}
+        more => lines.push(format!("and {more} more")),
+    }
+    let message = if lines.is_empty() { body.message.clone() } else { lines.join("\n") };
+    Told { message, hint: body.hint.clone() }
 }
 
 fn source(error: &SourceError) -> Told {

@@ -11,7 +11,7 @@ use manifest_spec::{Diagnostics, Document};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::directories::DirectoryError;
-use crate::plan::{HostFacts, Plan, Settings, resolve};
+use crate::plan::{HostFacts, Plan, Settings, Unenforced, resolve};
 use crate::source::{self, Loaded, Overrides, SourceError};
 use crate::uids::{self, UidError};
 
@@ -52,6 +52,8 @@ pub enum PlanningError {
     Uid(UidError),
     /// The manifest does not fit this host.
     Plan(Diagnostics),
+    /// It demands limits that this host can't keep.
+    Unlimited(Vec<Unenforced>),
 }
 
 impl From<DirectoryError> for PlanningError {
@@ -109,6 +111,15 @@ pub fn resolve_for(
     let settings = Settings { folder: source.folder.clone(), uid, ..settings };
     resolve(&loaded.manifest, facts, policy, &settings)
         .map_err(|errors| PlanningError::Plan(placed(errors, &loaded.document)))
+}
+
+/// Refuse a plan that demands limits which this host can't keep.
+///
+/// # Errors
+/// [`PlanningError::Unlimited`].
+pub fn refuse_unlimited(plan: &Plan) -> Result<(), PlanningError> {
+    let demands: Vec<Unenforced> = plan.demands().cloned().collect();
+    if demands.is_empty() { Ok(()) } else { Err(PlanningError::Unlimited(demands)) }
 }
 
 /// Diagnostics of the resolver with the places of their keys.

@@ -144,6 +144,9 @@ pub fn run(
     let captured = capture(plan, &output, standard, clock)?;
     let (capture, ends) =
         captured.map_or((None, None), |(capture, ends)| (Some(capture), Some(ends)));
+    if let Some(ends) = &ends {
+        let _ = give(plan, [ends.output.as_fd(), ends.error.as_fd()]);
+    }
     let streams = match &ends {
         Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
         None => standard,
@@ -180,6 +183,16 @@ pub fn run(
     data.keep();
     drop(held);
     Ok(Finished { outcome, losses })
+}
+
+/// Let pipes of ours belong to the program's user, so that it can open them again by a name such as
+/// /dev/stdout, as servers that log there do. One that can't works all the same where it is held.
+///
+/// # Errors
+/// What fchownat(2) says.
+pub fn give(plan: &Plan, pipes: [BorrowedFd<'_>; 2]) -> host_sys::Result<()> {
+    let (uid, gid) = plan.identity.ids();
+    pipes.into_iter().try_for_each(|pipe| file::change_owner(pipe, uid, gid))
 }
 
 fn refuse_streams(standard: [BorrowedFd<'_>; 3]) -> Result<(), RunError> {

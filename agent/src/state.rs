@@ -113,3 +113,13 @@ pub fn open(directories: &Directories) -> Result<Connection, StateError> {
         )),
     }
 }
+
+/// The same tables in memory alone.
+///
+/// # Errors
+/// What SQLite says.
+pub fn passing() -> rusqlite::Result<Connection> {
+    let db = Connection::open_in_memory()?;
+    STEPS.iter().try_for_each(|step| db.execute_batch(step))?;
+    Ok(db)
+}

@@ -1,10 +1,12 @@
 /* Sends to a granted address by way of another: each argument is a word of dial.h, whose first
- * address is the granted one, the second the stop before it. */
+ * address is the granted one, the second the stop before it. With `answer` it waits at the first
+ * port for a connection, which gets the route. */
 
 #include "dial.h"
 #include <linux/in6.h>
 #include <linux/ipv6.h>
 #include <linux/seg6.h>
+#include <netinet/ip.h>
 
 /* Types of IPv4 options (RFC 791). */
 enum { RECORD = 7, LOOSE = 131, STRICT = 137 };
@@ -97,6 +99,52 @@ static long by_flow_label(struct call *call, const void *route, size_t length)
 	return send_to(fd, 0, &call->first);
 }
 
+/* A connection that somebody made. */
+static int accepted(struct call *call)
+{
+	int fd, on = 1, listener = open_for(call);
+	union address any = { .any.sa_family = call->first.any.sa_family };
+
+	any.v4.sin_port = call->first.v4.sin_port;
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(listener, &any.any, size_of(&any)) || listen(listener, 1))
+		return -1;
+	fd = accept(listener, NULL, NULL);
+	close(listener);
+	return fd;
+}
+
+/* What is sent over it has the route, given in some way. */
+static long answer(struct call *call, int option, const void *route, size_t length)
+{
+	int level = call->first.any.sa_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+	int fd = accepted(call), tos = IPTOS_LOWDELAY;
+	char room[CMSG_SPACE(40)] = { 0 };
+	struct iovec part = { MARKER, sizeof MARKER };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *header = (struct cmsghdr *)room;
+
+	if (fd == -1)
+		return -1;
+	header->cmsg_level = level;
+	header->cmsg_type = option;
+	header->cmsg_len = CMSG_LEN(length);
+	memcpy(CMSG_DATA(header), route, length);
+	if (strstr(call->verb, "once")) {
+		message.msg_control = room;
+		message.msg_controllen = CMSG_SPACE(length);
+	} else if (strstr(call->verb, "2292")) {
+		if (setsockopt(fd, level, 6 /* IPV6_2292PKTOPTIONS */, room, CMSG_SPACE(length)))
+			return -1;
+	} else if (setsockopt(fd, level, option, route, length)) {
+		return -1;
+	}
+	/* Has the kernel look for a way anew: the connection was made without the route. */
+	if (level == IPPROTO_IP)
+		setsockopt(fd, level, IP_TOS, &tos, sizeof tos);
+	return sendmsg(fd, &message, 0);
+}
+
 static long perform(struct call *call)
 {
 	unsigned char route[40];
@@ -107,11 +155,15 @@ static long perform(struct call *call)
 	if (call->first.any.sa_family == AF_INET) {
 		size_t length = v4_route(call, type, route);
 
+		if (strstr(call->verb, "answer"))
+			return answer(call, is_once ? IP_RETOPTS : IP_OPTIONS, route, length);
 		return is_once ? once(call, IPPROTO_IP, IP_RETOPTS, route, length) :
 			standing(call, IPPROTO_IP, IP_OPTIONS, route, length);
 	}
 	size_t length = v6_route(call, strstr(call->verb, "segments") ? 4 : 2, route);
 
+	if (strstr(call->verb, "answer"))
+		return answer(call, strstr(call->verb, "2292") ? IPV6_2292RTHDR : IPV6_RTHDR, route, length);
 	if (strstr(call->verb, "label"))
 		return by_flow_label(call, route, length);
 	return is_once ? once(call, IPPROTO_IPV6, IPV6_RTHDR, route, length) :

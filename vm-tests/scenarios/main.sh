@@ -2,7 +2,7 @@
 # (vm-tests/src/report.rs has the words). A scenario is a script that gets
 #
 #   $HOSTCTL   the program
-#   $E2E, $ENFORCEMENT, $PRIVATE
+#   $E2E, $ENFORCEMENT, $GROUND, $PRIVATE
 #              its tests
 #   $SOURCES   where the sources are, as when they were built
 #   $STAGE     1, and one more after each reboot
@@ -17,7 +17,8 @@ progress=/var/lib/promises
 again=99
 
 export HOSTCTL=$delivery/bin/hostctl E2E=$delivery/bin/e2e
-export ENFORCEMENT=$delivery/bin/enforcement PRIVATE=$delivery/bin/private
+export ENFORCEMENT=$delivery/bin/enforcement
+export GROUND=$delivery/bin/ground PRIVATE=$delivery/bin/private
 SOURCES=$(cat $delivery/sources-path)
 export SOURCES
 mkdir -p "$SOURCES" $progress

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use super::scope::{self, Scope};
-use super::{Cgroup, CgroupError, Place, controllers, limits};
+use super::{Cgroup, CgroupError, Controller, Place, controllers, limits};
 use crate::lease::holder::Process;
 use crate::plan::{PlannedCgroup, PlannedLimits};
 
@@ -15,8 +15,10 @@ use crate::plan::{PlannedCgroup, PlannedLimits};
 #[derive(Debug)]
 pub struct Home {
     cgroup: Cgroup,
-    /// What systemd made it in, until the instance is in it.
+    /// What systemd made it in, as long as hostctl keeps that.
     scope: Option<Scope>,
+    /// Whether it tells of the instance's end what nobody else does.
+    is_read_last: bool,
 }
 
 impl Home {
@@ -44,7 +46,8 @@ impl Home {
         }
         let cgroup = Cgroup::make(&parent, instance, process)?;
         limits::write(cgroup.path(), &limits::lines(limits, &planned.controllers))?;
-        Ok(Home { cgroup, scope })
+        let is_read_last = planned.controllers.contains(&Controller::Memory);
+        Ok(Home { cgroup, scope, is_read_last })
     }
 
     /// Where it is.
@@ -52,9 +55,11 @@ impl Home {
         self.cgroup.path()
     }
 
-    /// Its first process is there, and keeps the scope from now on.
+    /// Its first process is there, and keeps the scope from now on. But where the kernel may end
+    /// all of it for want of memory, hostctl keeps it too: systemd removes a scope with its last
+    /// process, before anybody could read why that ended.
     pub fn inhabited(&mut self) {
-        if let Some(scope) = self.scope.take() {
+        if let Some(scope) = self.scope.take_if(|_| !self.is_read_last) {
             scope.release();
         }
     }

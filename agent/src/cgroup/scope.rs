@@ -3,9 +3,10 @@
 //!
 //! Owns the request and what keeps the scope until the app is in it. hostctl stays in the cgroup it
 //! was started in; a [`Placeholder`] is the scope's first process. hostctl makes folders of its own
-//! below [`Scope::path`], starts the app in one of them, and lets the placeholder go: from then on
-//! the app's processes keep the scope, and systemd removes it with the last of them. Where the app
-//! has limits, the placeholder steps aside first, into a folder below ([`Scope::make_room`]).
+//! below [`Scope::path`], starts the app in one of them, and lets the placeholder go, at once or at
+//! the end: from then on the app's processes keep the scope, and systemd removes it with the last of
+//! them. Where the app has limits, the placeholder steps aside first, into a folder below
+//! ([`Scope::make_room`]).
 //!
 //! Invariant: a scope does not outlive both its placeholder and its app, so nothing is left
 //! whatever ends hostctl, and when; seconds later at most. Never moves hostctl, and no process but
@@ -33,6 +34,7 @@ use std::time::{Duration, Instant};
 
 use host_sys::{Errno, creds, xattr};
 
+use super::ground::is_inhabited;
 use bus::{Bus, BusError};
 use placeholder::Placeholder;
 use request::{Answer, Hearing, Wanted};
@@ -46,6 +48,9 @@ const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
 /// How long systemd gets. It answers in milliseconds; a reload of all its units takes seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How soon a scope that is about to go is asked for again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Attributes by which systemd marks a cgroup that it has left to its processes: since version 236,
 /// and since 251 one that is not root's alone to read (systemd's CGROUP_DELEGATION.md).
@@ -157,7 +162,7 @@ impl Scope {
     pub fn make_room(&self) -> Result<(), ScopeError> {
         let folder = self.path.join(ASIDE);
         let number = self.placeholder.pid().to_string();
-        fs::create_dir(&folder)
+        fs::create_dir_all(&folder)
             .and_then(|()| fs::write(folder.join("cgroup.procs"), number))
             .map_err(|error| ScopeError::Aside(folder, error))
     }
@@ -207,6 +212,43 @@ pub fn start(name: &str, description: &str) -> Result<Scope, ScopeError> {
     }
     let path = folder_of(&placeholder, &unit)?;
     Ok(Scope { unit, path, placeholder })
+}
+
+/// The scope `NAME.scope` as long as a process is in it, else a new one, with its placeholder aside:
+/// for who comes back to it after a restart. As [`start`] says.
+///
+/// # Errors
+/// [`ScopeError`].
+pub fn join(name: &str, description: &str) -> Result<Scope, ScopeError> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(scope) = enter(&request::unit_name(name))? {
+            return Ok(scope);
+        }
+        match start(name, description) {
+            // It is there, and its last process may have gone just now.
+            Err(ScopeError::Refused(..)) if Instant::now() < end => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error),
+            Ok(scope) => {
+                scope.make_room()?;
+                return Ok(scope);
+            }
+        }
+    }
+}
+
+/// A placeholder in a scope that is there, if a process is in it.
+fn enter(unit: &str) -> Result<Option<Scope>, ScopeError> {
+    let mounts = read(Path::new("/proc/self/mountinfo"))?;
+    let top = place::folder(&mounts, "/").map(|(top, _)| top);
+    let found = top
+        .and_then(|top| place::find(&top, unit))
+        .filter(|path| delegated(path) && is_inhabited(path));
+    let Some(path) = found else { return Ok(None) };
+    let placeholder = Placeholder::start(unit).map_err(ScopeError::Placeholder)?;
+    let scope = Scope { unit: unit.to_owned(), path, placeholder };
+    // It is gone if its last process was quicker.
+    Ok(scope.make_room().is_ok().then_some(scope))
 }
 
 /// A connection to systemd, where it is, and what has to be said there first.

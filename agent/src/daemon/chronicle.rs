@@ -93,7 +93,9 @@ impl Chronicle {
 
     /// What is remembered from a number on, of one app or of all.
     pub fn since(&self, seq: u64, app: Option<&str>) -> Vec<Event> {
-        let wanted = |event: &&Event| event.seq >= seq && app.is_none_or(|app| event.app.as_deref() == Some(app));
+        let wanted = |event: &&Event| {
+            event.seq >= seq && app.is_none_or(|app| event.app.as_deref() == Some(app))
+        };
         self.events.iter().filter(wanted).cloned().collect()
     }
 

@@ -140,8 +140,7 @@ impl World {
         let told = |error: planning::PlanningError| refusal::of(&Error::from(error));
         let policy = source::policy(&self.directories.policy())
             .map_err(|error| refusal::of(&Error::Source(error)))?;
-        let facts = HostFacts::probe()
-            .map_err(|error| refusal::of(&Error::Directories(error)))?;
+        let facts = HostFacts::probe().map_err(|error| refusal::of(&Error::Directories(error)))?;
         let mut source = Source {
             name: manifest.name.clone(),
             text: manifest.text.clone(),
@@ -149,10 +148,13 @@ impl World {
             overrides: overrides_of(overrides),
         };
         if !source.folder.is_absolute() {
-            return Err(refusal::bad_request("the folder of the manifest must be an absolute path"));
+            return Err(refusal::bad_request(
+                "the folder of the manifest must be an absolute path",
+            ));
         }
         if overrides.port_offset == PortOffset::Auto {
-            source.overrides.port_offset = free_offset(&source, &facts, &policy)?;
+            source.overrides.port_offset =
+                free_offset(&source, &facts, &policy).map_err(|error| refusal::of(&error))?;
         }
         let loaded = planning::load(&source, &facts).map_err(told)?;
         let app = loaded.manifest.name.clone();
@@ -290,35 +292,29 @@ fn overrides_of(wire: &OverridesWire) -> Overrides {
 
 /// The smallest offset at which every service finds its ports free now. Nothing is held: should
 /// somebody be faster, the instance says so when it starts.
-fn free_offset(
+pub(super) fn free_offset(
     source: &Source,
     facts: &HostFacts,
     policy: &HostPolicy,
-) -> Result<u16, ErrorBody> {
-    let told = |error: planning::PlanningError| refusal::of(&Error::from(error));
+) -> Result<u16, Error> {
     let mut source = source.clone();
     source.overrides.port_offset = 0;
-    let names: Vec<String> = planning::load(&source, facts)
-        .map_err(told)?
-        .manifest
-        .services
-        .iter()
-        .map(|service| service.name.to_string())
-        .collect();
+    let services = planning::load(&source, facts)?.manifest.services;
+    let names: Vec<String> = services.iter().map(|service| service.name.to_string()).collect();
     let mut agreed = 0;
     while agreed < names.len() {
         let offset = source.overrides.port_offset;
-        let loaded = planning::load(&source, facts).map_err(told)?;
+        let loaded = planning::load(&source, facts)?;
         let settings = Settings {
             service: Some(names[agreed].clone()),
             keeper: Keeper::Daemon,
             ..Settings::default()
         };
-        let plan = planning::resolve_for(&source, &loaded, facts, policy, settings).map_err(told)?;
+        let plan = planning::resolve_for(&source, &loaded, facts, policy, settings)?;
         let clock = crate::clock::since_epoch;
         let (found, _given_back) =
             crate::run::acquire(&plan, facts, policy, offset, Choice::Smallest, clock)
-                .map_err(|error| refusal::of(&Error::Run(error, None)))?;
+                .map_err(|error| Error::Run(error, None))?;
         agreed = if found.offset == offset { agreed + 1 } else { 0 };
         source.overrides.port_offset = found.offset;
     }

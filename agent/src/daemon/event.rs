@@ -6,9 +6,9 @@
 use std::os::fd::OwnedFd;
 
 use manifest_spec::api::{
-    AppList, AppStatus, AuditEntry, Changed, DeployRequest, Deployed, Difference, ErrorBody, Event as Told,
-    ExecRequest, History, HostStatus, PlanRequest, RemoveRequest, RollbackRequest, ScaleRequest,
-    ServiceRequest,
+    AppList, AppStatus, AuditEntry, Changed, DeployRequest, Deployed, Difference, ErrorBody,
+    Event as Told, ExecRequest, History, HostStatus, PlanRequest, RemoveRequest, RollbackRequest,
+    ScaleRequest, ServiceRequest,
 };
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, mpsc, oneshot};

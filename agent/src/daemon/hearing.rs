@@ -233,9 +233,7 @@ pub(super) fn ending_of(phase: &Phase) -> Ending {
 fn exit_of(ending: &Told) -> Result<u8, String> {
     match ending {
         Told::Exit(code) => Ok(*code),
-        Told::Signal { number, .. } => {
-            Err(format!("ended by {}", host_sys::signal::name(*number)))
-        }
+        Told::Signal { number, .. } => Err(format!("ended by {}", host_sys::signal::name(*number))),
         other => Err(format!("{other:?}")),
     }
 }

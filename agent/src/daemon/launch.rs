@@ -58,26 +58,33 @@ pub struct Launched {
     pub pid: i32,
 }
 
-/// Start a keeper for this assignment; `sockets` are those it names.
+/// Start a keeper for this assignment, with its folder in this place below RUN. `sockets` are those
+/// that the assignment names; `output` takes what the program writes, if somebody shows it.
 ///
 /// # Errors
 /// Nothing runs then.
 pub fn launch(
     directories: &Directories,
+    place: &str,
     assignment: &Assignment,
     sockets: &[OwnedFd],
+    output: Option<[OwnedFd; 2]>,
 ) -> Result<Launched, LaunchError> {
-    let folder = Folder::open(directories, &assignment.name).map_err(LaunchError::Folder)?;
+    let name = assignment.name.to_string();
+    let folder = Folder::open(directories, place, &name).map_err(LaunchError::Folder)?;
     let lock = folder.lock().map_err(LaunchError::Write)?.ok_or(LaunchError::Kept)?;
     folder.assign(assignment).map_err(LaunchError::Write)?;
     let (connection, theirs) = socket::pair().map_err(LaunchError::Start)?;
     let null = file::open_null().map_err(LaunchError::Start)?;
-    let error = file::standard()[2];
+    // What a keeper itself could say when all is lost goes where hostd says it.
+    let mut streams = [null.as_fd(), null.as_fd(), file::standard()[2]];
+    if let Some([output, error]) = &output {
+        streams = [null.as_fd(), output.as_fd(), error.as_fd()];
+    }
     let mut passed = vec![lock.as_fd(), theirs.as_fd()];
     passed.extend(sockets.iter().map(AsFd::as_fd));
     let count = passed.len().to_string();
     let arguments = [word(PROGRAM), word(&count), path(folder.path())];
-    let streams = [null.as_fd(), null.as_fd(), error];
     let pid = process::start(OWN, &arguments, &environment(directories), streams, &passed)
         .map_err(LaunchError::Start)?;
     Ok(Launched { folder, connection, pid })

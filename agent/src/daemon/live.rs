@@ -238,14 +238,17 @@ impl World {
             return Err(LaunchError::Kept);
         };
         let wanted = |(socket, _): &&(HandedSocket, OwnedFd)| assignment.sockets.contains(socket);
-        let duplicates: host_sys::Result<Vec<OwnedFd>> = self
-            .sockets(name)
-            .filter(wanted)
-            .map(|(_, fd)| file::duplicate(fd.as_fd()))
-            .collect();
+        let duplicates: host_sys::Result<Vec<OwnedFd>> =
+            self.sockets(name).filter(wanted).map(|(_, fd)| file::duplicate(fd.as_fd())).collect();
         let sockets = duplicates.map_err(LaunchError::Start)?;
-        let launched = launch::launch(&self.directories, &assignment, &sockets)?;
-        let link = Link::new(launched.connection, mark.clone(), self).map_err(LaunchError::Start)?;
+        let output = match &self.front {
+            Some(front) => Some(front.output(name).map_err(LaunchError::Start)?),
+            None => None,
+        };
+        let launched =
+            launch::launch(&self.directories, &self.place, &assignment, &sockets, output)?;
+        let link =
+            Link::new(launched.connection, mark.clone(), self).map_err(LaunchError::Start)?;
         let about = About::instance(name, assignment.version);
         if let Some(live) = self.live.get_mut(name) {
             live.detach();
@@ -258,7 +261,11 @@ impl World {
             live.denied = None;
         }
         self.unwritten.insert(name.clone());
-        self.chronicle.add(about, EventKind::Started, format!("started by keeper {}", launched.pid));
+        self.chronicle.add(
+            about,
+            EventKind::Started,
+            format!("started by keeper {}", launched.pid),
+        );
         Ok(())
     }
 
@@ -286,6 +293,7 @@ impl World {
             sockets: sockets.filter(|socket| wanted.contains(socket)).collect(),
             deployer: version.deployer.clone(),
             allow_unenforced: version.allow_unenforced,
+            foreground: self.front.is_some(),
         })
     }
 

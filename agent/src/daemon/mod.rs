@@ -16,6 +16,7 @@
 //! | [`deploy`], [`operations`] | what operators do |
 //! | [`rollout`] | what is decided about apps |
 //! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
+//! | [`front`] | the same for an app in the foreground |
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
 //! | [`shown`], [`chronicle`] | how things stand, what happened |
@@ -26,6 +27,7 @@ mod chronicle;
 mod deploy;
 mod difference;
 mod event;
+pub mod front;
 mod hearing;
 mod inside;
 mod keeper;
@@ -41,7 +43,7 @@ mod refusal;
 mod rollout;
 pub mod routes;
 mod server;
-mod services;
+pub mod services;
 mod session;
 mod shown;
 mod store;
@@ -113,11 +115,7 @@ async fn live(
     say: &mut dyn FnMut(&str),
 ) -> Result<(), DaemonError> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
-    let beginnings = Beginnings {
-        directories,
-        sender: sender.clone(),
-        clock: since_epoch,
-    };
+    let beginnings = Beginnings { directories, sender: sender.clone(), clock: since_epoch };
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
     tokio::task::spawn_local(signals(sender.clone())?);
     world.recover().map_err(DaemonError::Store)?;

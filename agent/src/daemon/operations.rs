@@ -93,8 +93,7 @@ impl World {
                 said.count = None;
             }
         }
-        let changed =
-            self.change(app, peer, "start", &described(request.service.as_deref()))?;
+        let changed = self.change(app, peer, "start", &described(request.service.as_deref()))?;
         let waits = |state| matches!(state, State::BackingOff | State::Failed);
         let waiting = self.live.values().filter(|live| {
             live.name.app == name
@@ -148,7 +147,10 @@ impl World {
             && request.count > 1
         {
             return Err(refusal::conflict(
-                format!("{name}.{} can't have {} instances: {reason}", request.service, request.count),
+                format!(
+                    "{name}.{} can't have {} instances: {reason}",
+                    request.service, request.count
+                ),
                 "grant it no managed directory, or leave it at one",
             ));
         }

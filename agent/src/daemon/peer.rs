@@ -52,8 +52,7 @@ impl Peer {
 
     /// Whether it may do this to an app.
     pub fn may(&self, policy: &HostPolicy, app: &AppName, verb: Verb) -> bool {
-        let caller =
-            Caller { uid: self.uid, user: self.user.as_deref(), groups: &self.groups };
+        let caller = Caller { uid: self.uid, user: self.user.as_deref(), groups: &self.groups };
         self.is_owner() || policy.allows(&caller, app, verb)
     }
 

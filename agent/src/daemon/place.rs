@@ -167,9 +167,8 @@ impl Systemd {
 
     /// How often a sign of life is wanted: twice as often as it must come.
     pub fn watchdog(&self) -> Option<Duration> {
-        let meant = variable("WATCHDOG_PID").is_none_or(|pid| {
-            pid.parse() == Ok(host_sys::process::pid())
-        });
+        let meant =
+            variable("WATCHDOG_PID").is_none_or(|pid| pid.parse() == Ok(host_sys::process::pid()));
         let limit: u64 = variable("WATCHDOG_USEC")?.parse().ok()?;
         (meant && limit > 1).then(|| Duration::from_micros(limit / 2))
     }

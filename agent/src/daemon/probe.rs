@@ -131,9 +131,7 @@ async fn ask(subject: &Subject, health: &Health) -> Result<(), String> {
     let (asked, answer) = match &health.probe {
         Probe::Tcp => ("a connection".to_owned(), timeout(within, connect(subject)).await),
         Probe::Http(path) => (format!("GET {path}"), timeout(within, get(subject, path)).await),
-        Probe::Exec(command) => {
-            (command.join(" "), timeout(within, exec(subject, command)).await)
-        }
+        Probe::Exec(command) => (command.join(" "), timeout(within, exec(subject, command)).await),
     };
     match answer {
         Ok(Ok(())) => Ok(()),

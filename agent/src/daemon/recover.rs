@@ -24,7 +24,7 @@ impl World {
     /// # Errors
     /// When the folders can't be looked at: nothing must be started then.
     pub fn recover(&mut self) -> Result<(), StoreError> {
-        for folder in Folder::all(&self.directories)? {
+        for folder in Folder::all(&self.directories, &self.place)? {
             match folder.assignment() {
                 Ok(Some(assignment)) if assignment.v == assignment::VERSION => {
                     self.take_over(folder, assignment);
@@ -42,7 +42,8 @@ impl World {
         match folder.lock() {
             Ok(Some(_lock)) => drop(folder.remove()),
             _ => {
-                let text = format!("{} has a keeper that this hostd does not understand", path.display());
+                let text =
+                    format!("{} has a keeper that this hostd does not understand", path.display());
                 self.chronicle.add(About::default(), EventKind::Warning, text);
             }
         }
@@ -64,8 +65,16 @@ impl World {
             .cloned();
         let timing = known.as_ref().map(live::timing).unwrap_or_default();
         let mut live = match &known {
-            Some(service) => Live::new(name.clone(), assignment.version, assignment.generation, service, now),
-            None => Live::new(name.clone(), assignment.version, assignment.generation, &unknown(&name), now),
+            Some(service) => {
+                Live::new(name.clone(), assignment.version, assignment.generation, service, now)
+            }
+            None => Live::new(
+                name.clone(),
+                assignment.version,
+                assignment.generation,
+                &unknown(&name),
+                now,
+            ),
         };
         live.serial = mark.serial;
         live.fingerprint = assignment.fingerprint;

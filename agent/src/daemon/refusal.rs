@@ -71,7 +71,10 @@ pub fn too_large(limit: usize) -> ErrorBody {
 /// There is no such path.
 pub fn no_path(path: &str) -> ErrorBody {
     let message = format!("there is nothing at {path}");
-    hinted(body(ErrorCode::NotFound, failure::USAGE, message), "the API is described by openapi.json")
+    hinted(
+        body(ErrorCode::NotFound, failure::USAGE, message),
+        "the API is described by openapi.json",
+    )
 }
 
 /// The path has no such method.
@@ -87,11 +90,8 @@ pub fn ending() -> ErrorBody {
 
 /// Nobody may do this but whom the policy names.
 pub fn forbidden(peer: &Peer, app: &str, verb: Verb) -> ErrorBody {
-    let message = format!(
-        "{} may not {} {app}: the host policy does not say so",
-        peer.name(),
-        verb.as_str()
-    );
+    let message =
+        format!("{} may not {} {app}: the host policy does not say so", peer.name(), verb.as_str());
     let hint = format!(
         "ask for this in policy.toml: [[users]] uid = {}, apps = [\"{app}\"], may = [\"{}\"]",
         peer.uid,
@@ -112,7 +112,8 @@ pub fn file_sinks(peer: &Peer) -> ErrorBody {
         "logs.sinks: hostd writes log files with its own rights, so {} can't name them",
         peer.name()
     );
-    let hint = "leave them out with --unset logs.sinks, or have root put them into the app's drop-in";
+    let hint =
+        "leave them out with --unset logs.sinks, or have root put them into the app's drop-in";
     hinted(body(ErrorCode::Refused, failure::NOT_PERMITTED, message), hint)
 }
 

@@ -32,7 +32,8 @@ impl World {
         let versions = app.versions.iter().map(|(number, version)| {
             (*number, fleet::Version { services: version.services.iter().map(service).collect() })
         });
-        let restart = app.record.services.iter().map(|(name, said)| (name.clone(), said.generation));
+        let restart =
+            app.record.services.iter().map(|(name, said)| (name.clone(), said.generation));
         let wanted = match app.record.wanted {
             Wanted::Running if self.halting => fleet::Wanted::Stopped,
             Wanted::Running => fleet::Wanted::Running,
@@ -52,8 +53,7 @@ impl World {
     pub(super) fn actual(&self) -> Actual {
         let instances = self.live.iter().map(|(name, live)| {
             let (version, generation) = (live.version, live.generation);
-            let actual =
-                ActualInstance::of(version, &live.fingerprint, generation, &live.instance);
+            let actual = ActualInstance::of(version, &live.fingerprint, generation, &live.instance);
             (name.clone(), actual)
         });
         Actual { instances: instances.collect() }
@@ -123,8 +123,7 @@ impl World {
         let failed = app.record.target;
         app.record.target = promoted;
         app.record.since_ms = at_ms;
-        app.record.failure =
-            Some(Failure { version: failed, reason: reason.to_owned(), at_ms });
+        app.record.failure = Some(Failure { version: failed, reason: reason.to_owned(), at_ms });
         if let Some(version) = app.versions.get_mut(&failed) {
             version.state = VersionState::RolledBack;
             version.reason = Some(reason.to_owned());
@@ -141,9 +140,7 @@ impl World {
     pub(super) fn gone(&mut self, name: &str) -> bool {
         let Some(app) = self.apps.get(name) else { return false };
         let (version, data_goes) = (app.record.target, app.record.data_goes);
-        if data_goes
-            && let Err(error) = remove_all(&self.directories.data(name))
-        {
+        if data_goes && let Err(error) = remove_all(&self.directories.data(name)) {
             let text = format!("its data can't be removed: {error}");
             self.chronicle.add(About::app(name, version), EventKind::Warning, text);
         }

@@ -112,9 +112,10 @@ pub fn body(reply: &Reply) -> Result<Vec<u8>, ErrorBody> {
 fn matches(pattern: &str, parts: &[&str]) -> bool {
     let pattern: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();
     pattern.len() == parts.len()
-        && pattern.iter().zip(parts).all(|(wanted, part)| {
-            wanted == part || (*wanted == "{app}" && !part.is_empty())
-        })
+        && pattern
+            .iter()
+            .zip(parts)
+            .all(|(wanted, part)| wanted == part || (*wanted == "{app}" && !part.is_empty()))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorBody> {

@@ -182,7 +182,8 @@ fn upgraded(upgrade: hyper::upgrade::OnUpgrade, running: Running) -> Response<Bo
             session::serve(TokioIo::new(connection), running).await;
         }
     });
-    let mut response = whole(StatusCode::SWITCHING_PROTOCOLS, "application/octet-stream", Vec::new());
+    let mut response =
+        whole(StatusCode::SWITCHING_PROTOCOLS, "application/octet-stream", Vec::new());
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, header::HeaderValue::from_static(PROTOCOL));
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("upgrade"));

@@ -174,6 +174,9 @@ pub fn work_out(
         };
         match planning::resolve_for(source, loaded, facts, policy, settings) {
             Ok(plan) => {
+                if !allow_unenforced {
+                    planning::refuse_unlimited(&plan)?;
+                }
                 let count = service.count.unwrap_or(1);
                 errors.extend(crowded(&plan, count));
                 let seal = seal(&plan, source, deployer, allow_unenforced);

@@ -35,8 +35,7 @@ pub async fn serve(client: impl AsyncRead + AsyncWrite + Unpin + 'static, runnin
     let (reader, writer) = tokio::io::split(client);
     let (frames, waiting) = mpsc::channel(WAITING);
     let sending = tokio::task::spawn_local(send(writer, waiting));
-    let mut session =
-        Session { running, frames, input: None, terminal: None, outputs: Vec::new() };
+    let mut session = Session { running, frames, input: None, terminal: None, outputs: Vec::new() };
     if session.connect().is_ok() {
         session.run(reader).await;
     }

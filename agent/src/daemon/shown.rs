@@ -68,9 +68,11 @@ impl World {
         let reached_by = services.iter().flat_map(|service| {
             let first = self.instances_of(name).find(|live| live.name.service == service.name);
             let main = service.ports.first().into_iter();
-            main.map(move |port| match first.map(|live| ports(live, service)).unwrap_or_default().first() {
-                Some(shown) => reached(shown),
-                None => format!("{}/{}", port.number, protocol(port)),
+            main.map(move |port| {
+                match first.map(|live| ports(live, service)).unwrap_or_default().first() {
+                    Some(shown) => reached(shown),
+                    None => format!("{}/{}", port.number, protocol(port)),
+                }
             })
         });
         AppSummary {

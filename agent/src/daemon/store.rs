@@ -40,6 +40,16 @@ impl Store {
         }
     }
 
+    /// One in memory alone, for what is not to be kept.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn passing() -> Result<Store, StateError> {
+        let path = PathBuf::from(":memory:");
+        let db = state::passing().map_err(|error| StateError::from_sqlite(&path, error))?;
+        Ok(Store { db, path })
+    }
+
     /// Everything that is deployed.
     ///
     /// # Errors
@@ -67,7 +77,8 @@ impl Store {
                 let sql = "INSERT OR REPLACE INTO version VALUES (?1, ?2, ?3)";
                 change.execute(sql, params![app.name, version.number, text(version)])?;
             }
-            let sql = "DELETE FROM version WHERE app = ?1 AND number NOT IN (?2, ?3) AND number NOT IN
+            let sql =
+                "DELETE FROM version WHERE app = ?1 AND number NOT IN (?2, ?3) AND number NOT IN
                        (SELECT number FROM version WHERE app = ?1 ORDER BY number DESC LIMIT ?4)";
             let promoted = app.promoted.unwrap_or(app.target);
             change.execute(sql, params![app.name, app.target, promoted, KEPT_VERSIONS as i64])?;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::chronicle::Chronicle;
 use super::event::{Call, Event, Mark, Reply};
+use super::front::Front;
 use super::live::Live;
 use super::peer::Peer;
 use super::record::{AppRecord, VersionRecord};
@@ -22,6 +23,7 @@ use super::store::Store;
 use crate::audit::Log;
 use crate::fleet::{self, Decision};
 use crate::keep::assignment::{HandedSocket, Name};
+use crate::keep::folder;
 use crate::plan::Directories;
 use crate::state::StateError;
 
@@ -72,6 +74,10 @@ pub struct World {
     pub(super) commands: u32,
     /// Instances whose memory is not on disk as it is here.
     pub(super) unwritten: BTreeSet<Name>,
+    /// Where the folders of its instances are, below RUN.
+    pub(super) place: String,
+    /// Who shows what instances write, if somebody does.
+    pub(super) front: Option<Front>,
     /// When what could not be done is tried again.
     stuck: Option<Instant>,
     chance: u64,
@@ -97,8 +103,22 @@ impl World {
     /// # Errors
     /// When the state can't be read: hostd must not go on then.
     pub fn open(beginnings: Beginnings) -> Result<World, StateError> {
+        let store = Store::open(&beginnings.directories)?;
+        World::over(store, beginnings)
+    }
+
+    /// A world that is forgotten when it ends.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn passing(beginnings: Beginnings, front: Front) -> Result<World, StateError> {
+        let place = folder::foreground();
+        let world = World::over(Store::passing()?, beginnings)?;
+        Ok(World { place, front: Some(front), ..world })
+    }
+
+    fn over(store: Store, beginnings: Beginnings) -> Result<World, StateError> {
         let Beginnings { directories, sender, clock } = beginnings;
-        let store = Store::open(&directories)?;
         let apps = store.load()?.into_iter().map(|(record, versions)| {
             let versions = versions.into_iter().map(|version| (version.number, version)).collect();
             (record.name.clone(), App { record, versions })
@@ -119,6 +139,8 @@ impl World {
             halting: false,
             commands: 0,
             unwritten: BTreeSet::new(),
+            place: folder::INSTANCES.to_owned(),
+            front: None,
             stuck: None,
             chance: clock().as_nanos() as u64 | 1,
         })
@@ -147,7 +169,8 @@ impl World {
     pub fn tick(&mut self) {
         let now = self.now();
         let due = |live: &&Live| live.instance.deadline().is_some_and(|deadline| deadline <= now);
-        let names: Vec<Name> = self.live.values().filter(due).map(|live| live.name.clone()).collect();
+        let names: Vec<Name> =
+            self.live.values().filter(due).map(|live| live.name.clone()).collect();
         for name in names {
             let jitter = self.jitter();
             let Some(live) = self.live.get_mut(&name) else { continue };

@@ -3,7 +3,6 @@
 //! Invariant: with the host it runs on, an assignment says everything; a keeper reads no other
 //! source. hostd writes it before it starts the keeper, and nobody changes it.
 
-
 use serde::{Deserialize, Serialize};
 
 use crate::planning::Source;
@@ -65,4 +64,6 @@ pub struct Assignment {
     pub deployer: Option<Deployer>,
     /// Limits that this host can't keep are let be.
     pub allow_unenforced: bool,
+    /// Whether it ends with the one who started the keeper, who shows what it writes.
+    pub foreground: bool,
 }

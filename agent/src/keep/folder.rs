@@ -1,4 +1,5 @@
-//! The folder of an instance, `RUN/instances/APP.SERVICE.N`.
+//! The folder of an instance, `RUN/instances/APP.SERVICE.N`; of one in the foreground,
+//! `RUN/foreground-PID/APP.SERVICE.N`.
 //!
 //! | file | writer | says |
 //! | --- | --- | --- |
@@ -22,13 +23,17 @@ use host_sys::lock::{Share, try_lock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::assignment::{Assignment, Name};
+use super::assignment::Assignment;
 use super::status::Status;
+use crate::lease::holder::Process;
 use crate::plan::Directories;
 use crate::store::{self, StoreError};
 
-/// Where the folders of a host are, below RUN.
-const INSTANCES: &str = "instances";
+/// Where the folders of hostd's instances are, below RUN.
+pub const INSTANCES: &str = "instances";
+
+/// Begin of the names of folders whose instances somebody runs in the foreground, below RUN.
+const FOREGROUND: &str = "foreground-";
 
 /// What hostd knows of an instance: enough for the next hostd to go on with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,37 +60,29 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Open the folder of an instance, made if it is missing.
+    /// Open the folder of an instance in this place below RUN, made if it is missing.
     ///
     /// # Errors
     /// When it can't be made, or is not ours.
-    pub fn open(directories: &Directories, name: &Name) -> Result<Folder, StoreError> {
-        Folder::named(directories, &name.to_string())
+    pub fn open(directories: &Directories, place: &str, name: &str) -> Result<Folder, StoreError> {
+        let directory = store::open(&directories.run, &[place, name])?;
+        Ok(Folder { directory, path: directories.run.join(place).join(name) })
     }
 
-    /// The same by the instance's name as text.
-    ///
-    /// # Errors
-    /// When it can't be made, or is not ours.
-    pub fn named(directories: &Directories, name: &str) -> Result<Folder, StoreError> {
-        let directory = store::open(&directories.run, &[INSTANCES, name])?;
-        Ok(Folder { directory, path: directories.run.join(INSTANCES).join(name) })
-    }
-
-    /// Every folder there is.
+    /// Every folder of this place.
     ///
     /// # Errors
     /// When the directory above them is not ours.
-    pub fn all(directories: &Directories) -> Result<Vec<Folder>, StoreError> {
-        let above = directories.run.join(INSTANCES);
-        let Some(_) = store::existing(&directories.run, &[INSTANCES])? else {
+    pub fn all(directories: &Directories, place: &str) -> Result<Vec<Folder>, StoreError> {
+        let above = directories.run.join(place);
+        let Some(_) = store::existing(&directories.run, &[place])? else {
             return Ok(Vec::new());
         };
         let failed = |error| StoreError::Io(above.clone(), error);
         let mut found = Vec::new();
         for entry in fs::read_dir(&above).map_err(failed)? {
             let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
-            if let Some(directory) = store::existing(&directories.run, &[INSTANCES, &name])? {
+            if let Some(directory) = store::existing(&directories.run, &[place, &name])? {
                 found.push(Folder { directory, path: above.join(name) });
             }
         }
@@ -203,6 +200,34 @@ impl Folder {
         // No sync: a reboot ends the instance as well.
         fs::rename(new, self.file(name))
     }
+}
+
+/// The place of a foreground run by this process.
+pub fn foreground() -> String {
+    format!("{FOREGROUND}{}", host_sys::process::pid())
+}
+
+/// Remove the places of foreground runs that were killed. One that has a keeper stays.
+///
+/// # Errors
+/// When RUN can't be looked at.
+pub fn sweep(directories: &Directories) -> Result<(), StoreError> {
+    let failed = |error| StoreError::Io(directories.run.clone(), error);
+    for entry in fs::read_dir(&directories.run).map_err(failed)? {
+        let Ok(place) = entry.map_err(failed)?.file_name().into_string() else { continue };
+        let Some(pid) = place.strip_prefix(FOREGROUND) else { continue };
+        if pid.parse().is_ok_and(|pid| Process::of(pid).is_some()) {
+            continue;
+        }
+        for folder in Folder::all(directories, &place)? {
+            if let Ok(Some(_lock)) = folder.lock() {
+                let _ = folder.remove();
+            }
+        }
+        // Not empty means that a keeper is still ending.
+        let _ = fs::remove_dir(directories.run.join(place));
+    }
+    Ok(())
 }
 
 impl AsFd for Folder {

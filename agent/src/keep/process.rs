@@ -49,9 +49,14 @@ fn keep(count: u32, folder: &Path) -> std::io::Result<()> {
     let connection = passed.next().ok_or_else(missing)?;
     let sockets: Vec<OwnedFd> = passed.collect();
     let directories = facts::directories().map_err(|_| missing())?;
-    let name = folder.file_name().and_then(|name| name.to_str()).ok_or_else(missing)?;
-    let folder = Folder::named(&directories, name).map_err(|_| missing())?;
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let place = folder.parent().and_then(name).ok_or_else(missing)?;
+    let name = name(folder).ok_or_else(missing)?;
+    let folder = Folder::open(&directories, &place, &name).map_err(|_| missing())?;
     let assignment = folder.assignment()?.filter(|one| one.v == VERSION).ok_or_else(missing)?;
+    if assignment.foreground {
+        process::die_with_parent()?;
+    }
     let shared: host_sys::Result<Vec<(HandedSocket, OwnedFd)>> = assignment
         .sockets
         .iter()
@@ -80,6 +85,9 @@ fn perform(
     let notify = desk.folder.path().join("notify");
     let settings = |address| settings(assignment, &notify, address);
     let planned = planning::plan(&assignment.source, settings(None)).map_err(Error::from)?;
+    if !assignment.allow_unenforced {
+        planning::refuse_unlimited(&planned.plan).map_err(Error::from)?;
+    }
     let (planned, held) = acquire(planned, assignment, &settings)?;
     let Planned { loaded, mut plan, facts, policy } = planned;
     if plan.identity == (Identity::Own { uid: None }) {
@@ -93,7 +101,14 @@ fn perform(
         plan.unenforced.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
     desk.inside.environment.clone_from(&plan.env);
     desk.inside.directory.clone_from(&plan.dir);
-    let output = Output::Kept(desk.tail.clone());
+    let output = match assignment.foreground {
+        true => {
+            let [_, output, error] = host_sys::file::standard();
+            let _ = run::give(&plan, [output, error]);
+            Output::Caller { interactive: false }
+        }
+        false => Output::Kept(desk.tail.clone()),
+    };
     run::run(&plan, held, &facts, sockets, output, since_epoch, desk).map_err(|error| {
         let place = failure::about(&error, &plan).map(|about| loaded.document.place(about));
         Box::new(Error::Run(error, place))
@@ -127,9 +142,8 @@ fn acquire(
 ) -> Result<(Planned, Held), Box<Error>> {
     let offset = planned.loaded.manifest.port_offset;
     let Planned { plan, facts, policy, .. } = &planned;
-    let (found, held) =
-        run::acquire(plan, facts, policy, offset, Choice::Planned, since_epoch)
-            .map_err(|error| Error::Run(error, None))?;
+    let (found, held) = run::acquire(plan, facts, policy, offset, Choice::Planned, since_epoch)
+        .map_err(|error| Error::Run(error, None))?;
     if found == (Placement { offset, address: None }) {
         return Ok((planned, held));
     }

@@ -134,7 +134,6 @@ pub fn receive<T: DeserializeOwned>(
     if received.stripped {
         return Err(Errno::EBADMSG);
     }
-    let message =
-        serde_json::from_slice(&buffer[..received.length]).map_err(|_| Errno::EBADMSG)?;
+    let message = serde_json::from_slice(&buffer[..received.length]).map_err(|_| Errno::EBADMSG)?;
     Ok(Some((message, received.descriptors)))
 }

@@ -151,17 +151,19 @@ impl Ledger {
         .map_err(|refusal| LeaseError::Refused(Box::new(refusal)))
     }
 
-    /// Name the process that keeps leases in use when their holder is gone.
+    /// Name the process that keeps leases in use when their holder is gone: those that were granted
+    /// at once.
     ///
     /// # Errors
     /// When the ledger can't be used.
     pub fn guard(&mut self, leases: &[Lease], guard: Process) -> Result<(), LeaseError> {
         self.change(|change| {
-            let sql = "UPDATE lease SET guard_pid = ?2, guard_started = ?3 WHERE fence = ?1";
-            let mut statement = change.tx.prepare_cached(sql)?;
-            for lease in leases {
-                statement.execute((lease.fence, guard.pid, guard.started as i64))?;
-            }
+            let fences = || leases.iter().map(|lease| lease.fence);
+            let (Some(first), Some(last)) = (fences().min(), fences().max()) else { return Ok(()) };
+            // The fences of one grant follow one another; one number is never given twice.
+            let sql = "UPDATE lease SET guard_pid = ?3, guard_started = ?4
+                       WHERE fence BETWEEN ?1 AND ?2";
+            change.tx.execute(sql, (first, last, guard.pid, guard.started as i64))?;
             Ok(())
         })
     }
@@ -239,8 +241,9 @@ impl Ledger {
         let now = (self.clock)().as_millis() as i64;
         let run = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut change = Change { tx, now };
+            let mut change = Change { tx, now, noted: None };
             let answer = body(&mut change)?;
+            change.forget()?;
             change.tx.commit()?;
             Ok(answer)
         };
@@ -252,6 +255,8 @@ impl Ledger {
 struct Change<'a> {
     tx: Transaction<'a>,
     now: i64,
+    /// The last row of history that it wrote.
+    noted: Option<i64>,
 }
 
 impl Change<'_> {
@@ -360,10 +365,11 @@ impl Change<'_> {
     }
 
     fn grant(&mut self, keys: &[Key], holder: &Holder) -> rusqlite::Result<Vec<Lease>> {
+        let count = keys.len() as i64;
+        let sql = "UPDATE boot SET fence = fence + ?1 RETURNING fence";
+        let last: i64 = self.tx.query_row(sql, [count], |row| row.get(0))?;
         let mut leases = Vec::new();
-        for key in keys {
-            let sql = "UPDATE boot SET fence = fence + 1 RETURNING fence";
-            let fence = self.tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        for (key, fence) in keys.iter().zip(last - count + 1..) {
             let free = Row {
                 key: key.clone(),
                 state: State::Free,
@@ -408,9 +414,16 @@ impl Change<'_> {
             holder,
             pid
         ])?;
-        let oldest = self.tx.last_insert_rowid() - HISTORY;
-        self.tx.prepare_cached("DELETE FROM history WHERE id <= ?1")?.execute([oldest])?;
+        self.noted = Some(self.tx.last_insert_rowid());
         Ok((next != State::Free).then_some(row))
+    }
+
+    /// Keep no more history than is to be remembered.
+    fn forget(&self) -> rusqlite::Result<()> {
+        if let Some(noted) = self.noted {
+            self.tx.execute("DELETE FROM history WHERE id <= ?1", [noted - HISTORY])?;
+        }
+        Ok(())
     }
 
     fn occupant(&self, row: &Row) -> Occupant {

@@ -16,6 +16,7 @@ use host_sys::{Errno, Result, file as sys};
 
 pub use file::{LogFiles, OpenError};
 use record::Lines;
+pub use record::stamp;
 pub use tail::{Source, Tail, TailLine};
 
 /// What a program may write before it waits for us, in bytes: it is not to stand still because this

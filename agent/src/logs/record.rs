@@ -82,7 +82,7 @@ impl Lines {
 }
 
 /// RFC 3339 in UTC with microseconds, for a time since 1970.
-fn stamp(since_epoch: std::time::Duration) -> String {
+pub fn stamp(since_epoch: std::time::Duration) -> String {
     let (seconds, micros) = (since_epoch.as_secs(), since_epoch.subsec_micros());
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);

@@ -78,7 +78,11 @@ const MOV32_REG: u8 = 0xbc;
 const AND32_IMM: u8 = 0x54;
 const LSH32_IMM: u8 = 0x64;
 const SUB32_REG: u8 = 0x1c;
+const SUB32_IMM: u8 = 0x14;
 const RSH64_IMM: u8 = 0x77;
+const RSH64_REG: u8 = 0x7f;
+/// To big-endian order, which is from it, too.
+const SWAP: u8 = 0xdc;
 const JGT64_REG: u8 = 0x2d;
 // Class JMP32 (0x06).
 const JGT32_IMM: u8 = 0x26;
@@ -158,6 +162,27 @@ impl Assembler {
     /// The lower halves.
     pub(super) fn subtract(&mut self, to: Register, from: Register) {
         self.push(SUB32_REG, to, from, 0, 0);
+    }
+
+    /// The lower half.
+    pub(super) fn subtract_value(&mut self, to: Register, value: u32) {
+        self.push(SUB32_IMM, to, R0, 0, value);
+    }
+
+    /// All 64 bits, by as many as the other register says.
+    pub(super) fn shift_right_by(&mut self, to: Register, from: Register) {
+        self.push(RSH64_REG, to, from, 0, 0);
+    }
+
+    /// 16 bits from the order of the network to the host's.
+    pub(super) fn reorder(&mut self, to: Register) {
+        self.push(SWAP, to, R0, 0, 16);
+    }
+
+    /// All 64 bits.
+    pub(super) fn set_double(&mut self, to: Register, value: u64) {
+        self.push(LOAD_IMM64, to, R0, 0, value as u32);
+        self.push(0, R0, R0, 0, (value >> 32) as u32);
     }
 
     /// Jump if the register's lower half is more than `value`.

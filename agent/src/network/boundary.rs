@@ -107,7 +107,6 @@ impl Boundary {
             true => None,
             false => Some(Hosts::write(plan, facts, &answers).map_err(BoundaryError::Hosts)?),
         };
-        // systemd's answer takes a child that keeps for a moment what is open here: before the rest.
         let home = plan
             .cgroup
             .as_ref()

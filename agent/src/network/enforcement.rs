@@ -84,12 +84,22 @@ impl Enforcement {
         };
         let mut enforcement = Enforcement { attached: Vec::new(), clients, v6_only };
         for (hook, code) in enforcement.compile(rules)? {
-            let program = load(hook, &code)?;
-            bpf::attach(cgroup, &program, None)
-                .map_err(|errno| EnforcementError::Attach(hook, errno))?;
-            enforcement.attached.push((hook, code, program));
+            enforcement.add(cgroup, hook, code)?;
         }
         Ok(enforcement)
+    }
+
+    fn add(
+        &mut self,
+        cgroup: BorrowedFd<'_>,
+        hook: Hook,
+        code: Vec<Instruction>,
+    ) -> Result<(), EnforcementError> {
+        let program = load(hook, &code)?;
+        bpf::attach(cgroup, &program, None)
+            .map_err(|errno| EnforcementError::Attach(hook, errno))?;
+        self.attached.push((hook, code, program));
+        Ok(())
     }
 
     /// Hold them to other rules from now on: of the same ports and kinds, with other addresses and
@@ -102,7 +112,16 @@ impl Enforcement {
         cgroup: BorrowedFd<'_>,
         rules: &Rules,
     ) -> Result<(), EnforcementError> {
-        for (hook, code) in self.compile(rules)? {
+        let (old, new): (Vec<_>, Vec<_>) = self
+            .compile(rules)?
+            .into_iter()
+            .partition(|(hook, _)| self.attached.iter().any(|(one, ..)| one == hook));
+        // Hooks that were not needed yet first: what lets more pass may count on them. One that is
+        // no longer needed stays.
+        for (hook, code) in new {
+            self.add(cgroup, hook, code)?;
+        }
+        for (hook, code) in old {
             let Some(slot) = self.attached.iter_mut().find(|(one, ..)| *one == hook) else {
                 continue;
             };

@@ -235,6 +235,9 @@ mod tests {
             health: None,
             stop_signal: 0,
             grace: std::time::Duration::ZERO,
+            shares_sockets: false,
+            notify: None,
+            deployer: None,
             unenforced: Vec::new(),
         }
     }

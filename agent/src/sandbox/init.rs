@@ -140,7 +140,8 @@ fn build<'a>(
         scaffold.apply(step).map_err(|error| failed(index, error))?;
         if let Step::Start(program) = step {
             if around.shared {
-                report_sockets(&scaffold.sockets, line).map_err(|errno| failed(index, errno.into()))?;
+                report_sockets(&scaffold.sockets, line)
+                    .map_err(|errno| failed(index, errno.into()))?;
             }
             let pid = launch(program, around.standard, &scaffold.sockets, line)
                 .map_err(|error| error.at(index))?;

@@ -13,9 +13,9 @@ use host_sys::creds;
 use host_sys::file::{self, Kind};
 
 use super::message::Failure;
-use crate::keep::assignment::Deployer;
 use super::paths::{self, Found, Identity, Trust};
 use super::step::{Bind, Step};
+use crate::keep::assignment::Deployer;
 
 /// File systems whose files are the kernel's, not the host's.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
@@ -44,7 +44,8 @@ pub fn pin(
             None => find(owner),
             Some(Deployer { uid, gid, groups }) => {
                 let found = creds::with_file_rights_of(*uid, *gid, groups, || find(owner));
-                found.map_err(|errno| failure(index, Some(errno), "the deployer's rights".into()))?
+                found
+                    .map_err(|errno| failure(index, Some(errno), "the deployer's rights".into()))?
             }
         };
         found.map_err(|error| failure(index, error.errno(), error.to_string()))

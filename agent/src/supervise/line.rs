@@ -87,7 +87,8 @@ impl Watch<'_> {
         match wish {
             Wish::Stop { signal } => {
                 self.stopped = true;
-                let signal = signal.filter(|signal| is_signal(*signal)).unwrap_or(self.options.stop_signal);
+                let signal =
+                    signal.filter(|signal| is_signal(*signal)).unwrap_or(self.options.stop_signal);
                 self.events.push_back(Event::StopAsked(signal));
             }
             Wish::Kill => {

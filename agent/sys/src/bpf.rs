@@ -56,6 +56,8 @@ pub enum Hook {
     SocketName6,
     /// setsockopt(2).
     SetOption,
+    /// socket(2) of the internet families; not accept(2).
+    Create,
 }
 
 impl Hook {
@@ -77,14 +79,16 @@ impl Hook {
             Hook::SocketName4 => 31,
             Hook::SocketName6 => 32,
             Hook::SetOption => 22,
+            Hook::Create => 2,
         }
     }
 
-    /// BPF_PROG_TYPE_CGROUP_SKB, _CGROUP_SOCKOPT or _CGROUP_SOCK_ADDR.
+    /// BPF_PROG_TYPE_CGROUP_SKB, _CGROUP_SOCKOPT, _CGROUP_SOCK or _CGROUP_SOCK_ADDR.
     fn program_type(self) -> u32 {
         match self {
             Hook::Ingress | Hook::Egress => 8,
             Hook::SetOption => 25,
+            Hook::Create => 9,
             _ => 18,
         }
     }

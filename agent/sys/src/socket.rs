@@ -6,8 +6,8 @@
 
 use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
 
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrLike,

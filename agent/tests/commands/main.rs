@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test that can't go on should stop there
 #![allow(clippy::disallowed_methods)] // a test starts the program it is about
 
+mod audit;
 mod check;
 mod completions;
 mod doctor;

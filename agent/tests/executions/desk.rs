@@ -197,6 +197,10 @@ impl Companion for Companioned<'_> {
     }
 
     fn hear(&mut self, news: News) {
+        // Of the sandbox, not of the program.
+        if matches!(news, News::Born { .. }) {
+            return;
+        }
         let happening = self.desk.note(news);
         (self.script)(&mut self.desk, happening);
     }

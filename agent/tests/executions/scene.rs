@@ -67,15 +67,8 @@ impl Scene {
         let drop_in = |app: &str| self.facts.directories.drop_in(app);
         let loaded = source::load("app.toml", &text, drop_in, &Overrides::default()).unwrap();
         let policy = HostPolicy::default();
-        let settings = Settings {
-            folder: self.app(),
-            service: None,
-            uid: None,
-            address: None,
-            sockets: Vec::new(),
-            term: None,
-            grace: self.grace,
-        };
+        let settings =
+            Settings { folder: self.app(), grace: Some(self.grace), ..Settings::default() };
         let mut plan = resolve(&loaded.manifest, &self.facts, &policy, &settings).unwrap();
         if plan.identity == (Identity::Own { uid: None }) {
             let users = || fs::read_to_string("/etc/passwd").unwrap();

@@ -13,37 +13,58 @@ use serde_json::{Value, from_str, json};
 
 use crate::golden::same;
 
+mod description;
 mod frames;
 
-/// A file's text, read into the type it is of, and written again.
-type Again = fn(&str) -> String;
+/// A message that is kept in a file.
+struct Kept {
+    /// The file in `tests/api`, without `.json`.
+    file: &'static str,
+    /// The name of its type, and of its schema.
+    schema: &'static str,
+    /// A text of it, read and written again.
+    again: fn(&str) -> String,
+    /// Whether a text is one.
+    reads: fn(&str) -> bool,
+}
 
-/// Every message, by the name of its file.
-fn kept() -> Vec<(&'static str, Again)> {
-    vec![
-        ("host-status", again::<HostStatus>),
-        ("app-list", again::<AppList>),
-        ("app-status", again::<AppStatus>),
-        ("app-status-first", again::<AppStatus>),
-        ("deploy-request", again::<DeployRequest>),
-        ("deploy-request-least", again::<DeployRequest>),
-        ("deployed", again::<Deployed>),
-        ("plan-request", again::<PlanRequest>),
-        ("difference", again::<Difference>),
-        ("service-request", again::<ServiceRequest>),
-        ("scale-request", again::<ScaleRequest>),
-        ("rollback-request", again::<RollbackRequest>),
-        ("remove-request", again::<RemoveRequest>),
-        ("changed", again::<Changed>),
-        ("history", again::<History>),
-        ("event", again::<Event>),
-        ("event-of-host", again::<Event>),
-        ("exec-request", again::<ExecRequest>),
-        ("exec-request-terminal", again::<ExecRequest>),
-        ("error-body", again::<ErrorBody>),
-        ("error-body-diagnostics", again::<ErrorBody>),
-        ("audit-list", again::<AuditList>),
-    ]
+macro_rules! kept {
+    ($($file:literal: $type:ident,)+) => {
+        vec![$(Kept {
+            file: $file,
+            schema: stringify!($type),
+            again: again::<$type>,
+            reads: |text| from_str::<$type>(text).is_ok(),
+        }),+]
+    };
+}
+
+/// Every message.
+fn kept() -> Vec<Kept> {
+    kept! {
+        "host-status": HostStatus,
+        "app-list": AppList,
+        "app-status": AppStatus,
+        "app-status-first": AppStatus,
+        "deploy-request": DeployRequest,
+        "deploy-request-least": DeployRequest,
+        "deployed": Deployed,
+        "plan-request": PlanRequest,
+        "difference": Difference,
+        "service-request": ServiceRequest,
+        "scale-request": ScaleRequest,
+        "rollback-request": RollbackRequest,
+        "remove-request": RemoveRequest,
+        "changed": Changed,
+        "history": History,
+        "event": Event,
+        "event-of-host": Event,
+        "exec-request": ExecRequest,
+        "exec-request-terminal": ExecRequest,
+        "error-body": ErrorBody,
+        "error-body-diagnostics": ErrorBody,
+        "audit-list": AuditList,
+    }
 }
 
 fn again<T: DeserializeOwned + Serialize>(text: &str) -> String {
@@ -53,8 +74,8 @@ fn again<T: DeserializeOwned + Serialize>(text: &str) -> String {
 
 #[test]
 fn every_message_keeps_its_form() {
-    for (name, again) in kept() {
-        same(&format!("api/{name}.json"), again);
+    for one in kept() {
+        same(&format!("api/{}.json", one.file), one.again);
     }
 }
 
@@ -63,7 +84,7 @@ fn every_file_is_of_a_message() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api");
     for entry in std::fs::read_dir(folder).expect("the folder exists") {
         let name = entry.expect("it can be read").file_name().into_string().expect("UTF-8");
-        let known = kept().iter().any(|(kept, _)| name == format!("{kept}.json"));
+        let known = kept().iter().any(|one| name == format!("{}.json", one.file));
         assert!(known, "tests/api/{name} is of no message");
     }
 }

@@ -3,6 +3,7 @@
 
 mod accept;
 mod api;
+mod checker;
 mod golden;
 mod layers;
 mod permissions;

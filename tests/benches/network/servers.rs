@@ -60,8 +60,10 @@ impl Servers {
         let place = self.folder.join("outside/work");
         make(&place)?;
         let configuration = configure(&app, &place.display().to_string(), self.ports[0])?;
-        let mut command = Command::new("nginx");
-        command.args(["-e", "stderr", "-p"]).arg(&app).arg("-c").arg(configuration);
+        // A session of its own, as hostctl and every service manager give: the scheduler shares time
+        // out among sessions, and this one would share the load's.
+        let mut command = Command::new("setsid");
+        command.args(["nginx", "-e", "stderr", "-p"]).arg(&app).arg("-c").arg(configuration);
         self.spawn(command)
     }
 

@@ -1,11 +1,20 @@
 //! The command line as types; help is their documentation.
 
+pub mod apps;
+mod audit;
 mod leases;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::client::place::Machine;
+use apps::{
+    ApplyArguments, DeployArguments, EventsArguments, ExecArguments, HaltArguments,
+    HistoryArguments, PartArguments, PsArguments, RemoveArguments, RollbackArguments,
+    ScaleArguments, ShellArguments, StatusArguments, TopArguments,
+};
+pub use audit::{AuditArguments, AuditCommand};
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 
 /// Run programs on this host in the sandbox their manifest describes.
@@ -17,22 +26,29 @@ pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+
+    /// Ask the hostd of another machine, over ssh; else that of $HOSTCTL_HOST, else of this one.
+    #[arg(long, global = true, value_name = "USER@MACHINE")]
+    pub host: Option<Machine>,
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0        success; with run or lock, the program's own
-  1        with run or lock, the program's own; with doctor, something needed is missing
-  2        the command line is wrong
+  0        success; with run, lock or exec, the program's own
+  1        with run, lock or exec, the program's own; with doctor, something needed is missing; with
+           --wait, it did not come to be; with status, something does not serve; with audit verify,
+           the log was tampered with
+  2        the command line is wrong; with plan --deployed, something would change
   65       the manifest or the host policy is wrong, or the one is not allowed by the other
   66       a file that was named can't be read
-  69       this host can't do it
+  69       this host can't do it, or no hostd answers
   71       the kernel refused a step of the sandbox
   73       a file can't be written, or is there already
-  75       a port, a name, a directory or a lock is held by somebody else
-  77       --strict does not allow it
-  126, 127 with run or lock, the program can't be executed, or does not exist
-  128+N    with run or lock, the program was ended by signal N; 130 also when stopped before it started
+  75       a port, a name, a directory or a lock is held by somebody else; with apply, what runs
+           is no longer what the plan was made from
+  77       --strict or the host policy does not allow it
+  126, 127 with run, lock or exec, the program can't be executed, or does not exist
+  128+N    with run, lock or exec, the program was ended by signal N; 130 also when stopped before it started
 
 Example:
   hostctl run app.toml --port-offset 3";
@@ -50,9 +66,111 @@ pub enum Command {
     /// Show what `run` would do, and do nothing.
     ///
     /// Prints the resolved plan: every value, with --origin where it comes from, with --steps the
-    /// ordered steps of the sandbox. Nothing is written.
-    #[command(after_help = "Example:\n  hostctl plan app.toml --set limits.memory=1G --origin")]
+    /// ordered steps of the sandbox. Nothing is written. With --deployed it asks hostd what
+    /// deploying the manifest would change; the exit code is then 0 without a difference and 2
+    /// with one.
+    #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<PlanArguments>),
+
+    /// Deploy an app: hostd keeps it running from now on.
+    ///
+    /// Makes a new version of the app from the manifest and starts to roll it out. Where the
+    /// version before can serve meanwhile it does, and a version that does not become ready is
+    /// rolled back. Without --wait this ends as soon as the version is accepted. Ctrl-C ends the
+    /// waiting, not the rollout.
+    #[command(after_help = DEPLOY_EXAMPLES)]
+    Deploy(Box<DeployArguments>),
+
+    /// Deploy exactly what `plan --deployed` showed.
+    ///
+    /// The token of that plan stands for what was shown and for what ran then: if either is no
+    /// longer so, nothing is done (exit code 75). Without a token the difference is shown and
+    /// asked about.
+    #[command(after_help = "Example:\n  hostctl apply app.toml --set limits.memory=1G --wait")]
+    Apply(Box<ApplyArguments>),
+
+    /// List what runs, an instance a line.
+    ///
+    /// A ~ before a number says that the kernel did not count it for the instance: processes were
+    /// added up.
+    #[command(after_help = "Example:\n  hostctl ps")]
+    Ps(PsArguments),
+
+    /// Show what instances use up, anew every second.
+    ///
+    /// q or Ctrl-C ends it. Without a terminal one table is printed.
+    #[command(after_help = "Example:\n  hostctl top shop")]
+    Top(TopArguments),
+
+    /// Show everything about an app: instances, ports, limits, rollout, last lines.
+    ///
+    /// The exit code is 0 if everything that should run serves, else 1.
+    #[command(after_help = "Example:\n  hostctl status shop")]
+    Status(StatusArguments),
+
+    /// Show what happened.
+    #[command(after_help = "Example:\n  hostctl events shop -f")]
+    Events(EventsArguments),
+
+    /// Run a command inside an instance.
+    ///
+    /// The command runs in the instance's sandbox, with the app's rights and limits and no others.
+    /// Its standard streams are this command's; with --tty it gets a terminal. Signals are passed
+    /// on; Ctrl-C twice ends this side. The exit code is the command's, or 128+N when signal N
+    /// ended it.
+    #[command(after_help = EXEC_EXAMPLES)]
+    Exec(ExecArguments),
+
+    /// Run a shell inside an instance.
+    ///
+    /// It is `exec --tty` with sh, which the app must have in its view.
+    #[command(after_help = "Example:\n  hostctl shell shop.web")]
+    Shell(ShellArguments),
+
+    /// Start what was stopped; what waits after a failure is tried at once.
+    #[command(after_help = "Example:\n  hostctl start shop.web --wait")]
+    Start(PartArguments),
+
+    /// Stop an app or a service, and keep what it has.
+    ///
+    /// It stays stopped until it is started or deployed, also after a reboot.
+    #[command(after_help = "Example:\n  hostctl stop shop --wait")]
+    Stop(PartArguments),
+
+    /// Replace the instances of an app or a service by new ones.
+    #[command(after_help = "Example:\n  hostctl restart shop.web --wait")]
+    Restart(PartArguments),
+
+    /// Change how many instances of a service run.
+    ///
+    /// That number stays until a deployed manifest says another one than the manifest before it.
+    #[command(after_help = "Example:\n  hostctl scale shop.web=3 --wait")]
+    Scale(ScaleArguments),
+
+    /// List the versions of an app, or print the manifest of one.
+    #[command(after_help = "Example:\n  hostctl history shop 3 > app.toml")]
+    History(HistoryArguments),
+
+    /// Deploy an earlier version again: its manifest and its parameters, word for word.
+    #[command(after_help = "Example:\n  hostctl rollback shop --wait")]
+    Rollback(RollbackArguments),
+
+    /// Stop an app and forget it.
+    ///
+    /// Its managed directories stay, unless --data deletes them; that is asked about.
+    #[command(after_help = "Example:\n  hostctl remove shop --wait")]
+    Remove(RemoveArguments),
+
+    /// Stop every app in order, before the host goes down.
+    ///
+    /// Waits until nothing runs any more. What should run starts again when hostd does. Only root
+    /// may.
+    #[command(after_help = "Example:\n  hostctl halt --timeout 1m")]
+    Halt(HaltArguments),
+
+    /// Join standard input and output to hostd's socket: the other end of --host.
+    #[command(hide = true)]
+    Proxy,
 
     /// Check a manifest without a host.
     ///
@@ -95,6 +213,13 @@ pub enum Command {
     #[command(after_help = "Example:\n  hostctl lock backup --wait -- sh backup.sh")]
     Lock(LockArguments),
 
+    /// Show who did what on this host, and verify that the record of it is whole.
+    ///
+    /// hostd records what somebody asks it to change before it is changed. Each entry holds the
+    /// hash of the one before it. Without a command, the last entries.
+    #[command(after_help = "Examples:\n  hostctl audit -n 50\n  hostctl audit verify")]
+    Audit(AuditArguments),
+
     /// Print completions for a shell.
     #[command(after_help = "Example:\n  hostctl completions bash > /etc/bash_completion.d/hostctl")]
     Completions {
@@ -102,6 +227,22 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
 }
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  hostctl plan app.toml --set limits.memory=1G --origin
+  hostctl plan app.toml --deployed";
+
+const DEPLOY_EXAMPLES: &str = "\
+Examples:
+  hostctl deploy app.toml --wait
+  hostctl deploy app.toml --set limits.memory=1G --port-offset 3";
+
+const EXEC_EXAMPLES: &str = "\
+Examples:
+  hostctl exec shop -- ls -l
+  hostctl exec shop.db -- pg_dump shop > shop.sql
+  hostctl exec shop.web.2 --tty -- sh";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -230,7 +371,13 @@ pub struct PlanArguments {
     /// Show the steps of the sandbox in order.
     #[arg(long)]
     pub steps: bool,
-    /// Print JSON: values, origins, steps and what is not enforced.
+    /// Show the difference to what hostd runs, and the token for `apply`.
+    #[arg(long, conflicts_with_all = ["origin", "steps", "service"])]
+    pub deployed: bool,
+    /// With --deployed: as `deploy` would take it.
+    #[arg(long, requires = "deployed")]
+    pub allow_unenforced: bool,
+    /// Print JSON: values, origins, steps and what is not enforced; with --deployed, hostd's answer.
     #[arg(long)]
     pub json: bool,
 }

@@ -4,23 +4,58 @@
 //! reaches a terminal; colour only on a terminal and without NO_COLOR; a reader that went away
 //! (`| head`) ends a command quietly.
 
+pub mod screen;
+
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Write};
 
 use agent::failure::Error;
+
+use crate::board::Look;
+use crate::commands::plan::page;
 
 /// Where things are printed.
 #[derive(Debug)]
 pub struct Ui {
     terminal: bool,
     colour: bool,
+    look: Look,
 }
 
 impl Ui {
     pub fn new() -> Self {
         let plain = agent::plan::facts::variable("NO_COLOR").is_some_and(|value| !value.is_empty());
         let terminal = std::io::stderr().is_terminal();
-        Ui { terminal, colour: terminal && !plain }
+        let width = page::terminal_width();
+        let look = Look { width, colour: std::io::stdout().is_terminal() && !plain };
+        Ui { terminal, colour: terminal && !plain, look }
+    }
+
+    /// How answers are shown.
+    pub fn look(&self) -> Look {
+        self.look
+    }
+
+    /// Ask for a yes; `None` when nobody is there to ask.
+    pub fn ask(&self, question: &str) -> Option<bool> {
+        if !self.terminal || !std::io::stdin().is_terminal() {
+            return None;
+        }
+        let start = self.paint("2", "hostctl:");
+        let _ = write!(std::io::stderr(), "{start} {} [y/N] ", clean(question));
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        Some(read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes"))
+    }
+
+    /// Part of an answer that goes on; `false` when nobody reads it any more.
+    pub fn stream(&self, text: &str) -> Result<bool, Error> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Error::Write("standard output".into(), error)),
+        }
     }
 
     /// The answer of a command.
@@ -37,6 +72,24 @@ impl Ui {
     /// Something hostctl says about what it does.
     pub fn say(&self, text: &str) {
         self.line(&self.paint("2", "hostctl:"), text);
+    }
+
+    /// A line that a service wrote, behind its name: on the stream that it came by. What drives a
+    /// terminal in it is left out where it would reach one.
+    pub fn line_of(&self, label: &str, width: usize, colour: &str, bytes: &[u8], error: bool) {
+        let label = self.paint(colour, &format!("{label:width$} |"));
+        let mut line = label.into_bytes();
+        line.push(b' ');
+        match self.terminal {
+            true => line.extend(clean(&String::from_utf8_lossy(bytes)).into_bytes()),
+            false => line.extend(bytes),
+        }
+        line.push(b'\n');
+        // A reader that went away is no reason to stop the services.
+        let _ = match error {
+            true => std::io::stderr().write_all(&line),
+            false => std::io::stdout().write_all(&line),
+        };
     }
 
     /// A failure.

@@ -1,7 +1,7 @@
 //! Where in the host's cgroups something is: what proc_pid_cgroup(5) and proc_pid_mountinfo(5) say,
 //! and which of it are units of systemd.
 //!
-//! Pure. Invariant: only the v2 hierarchy counts, alone or beside those of v1.
+//! Pure, but for [`find`]. Invariant: only the v2 hierarchy counts, alone or beside those of v1.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,16 @@ pub fn folder(mountinfo: &str, cgroup: &str) -> Option<(PathBuf, PathBuf)> {
         let folder = Path::new(point).components().chain(below.components()).collect();
         Some((folder, point.into()))
     })
+}
+
+/// The folder of a unit in any slice below `top`.
+pub fn find(top: &Path, unit: &str) -> Option<PathBuf> {
+    let here = top.join(unit);
+    if here.is_dir() {
+        return Some(here);
+    }
+    let slices = std::fs::read_dir(top).ok()?.flatten().map(|entry| entry.path());
+    slices.filter(|path| path.extension() == Some("slice".as_ref())).find_map(|at| find(&at, unit))
 }
 
 /// The slice that a cgroup's unit is in, by its name, which tells all those above it: the last of

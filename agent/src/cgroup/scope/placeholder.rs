@@ -5,8 +5,7 @@
 //! ended: at once if it is in the scope; else when it is, or when systemd has had its time. It
 //! never ends while systemd may still be about to move it: a process that ended but was not waited
 //! for is taken into a scope that then is empty from the start, so that no end of anything makes
-//! systemd remove it. It runs no program, touches nothing, and keeps none of the standard streams;
-//! what else its parent has open it has too, until it ends.
+//! systemd remove it. It runs no program, touches nothing, and keeps nothing open of its parent's.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -43,6 +42,7 @@ impl Placeholder {
             for number in 0..3 {
                 let _ = process::set_standard(number, null.as_fd());
             }
+            let _ = process::keep_only(&[parent.as_fd()]);
             let _signals = Signals::block(&[number::HUP, number::INT, number::QUIT, number::TERM]);
             let ended = [Interest { fd: parent.as_fd(), write: false }];
             while matches!(wait(&ended, None).as_deref(), Ok([false])) {}

@@ -14,6 +14,7 @@ use super::super::assemble::{
 use super::super::rules::{Destination, OwnAddress, Reach, Rules};
 use super::compare::{Address, WORDS, if_local, if_specified, reach, store};
 use super::packet::SOCKET_PORT;
+use super::ports::if_one_of;
 use super::{CLIENT, PASS, Tables, UDP, number, wire};
 
 const USER_IP4: i16 = 4;
@@ -31,6 +32,8 @@ const LAST_WORD: i16 = USER_IP6 + 12;
 /// Answers of bind hooks: bit 0 lets it pass, bit 1 does without CAP_NET_BIND_SERVICE (kernel 5.12).
 const BIND: u32 = 3;
 const REFUSE: u32 = 0;
+
+const BOTH: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 
 /// Addresses of this family, held in registers and written back to the context.
 #[derive(Clone, Copy)]
@@ -88,7 +91,7 @@ fn is_v4(hook: Hook) -> bool {
 
 pub(super) fn bind(hook: Hook, rules: &Rules, tables: Tables) -> Option<Vec<Instruction>> {
     program(hook, |code, family| {
-        by_protocol(code, rules, &mut |code, outside| match rules.own {
+        by_protocol(code, rules, &BOTH, &mut |code, outside| match rules.own {
             Some(own) => {
                 if let (Family::V6, Some(v6_only)) = (family, tables.v6_only) {
                     bind_all(code, outside, own, v6_only);
@@ -159,9 +162,14 @@ fn bind_as(code: &mut Assembler, outside: Option<u16>) {
 }
 
 pub(super) fn connect(hook: Hook, rules: &Rules, clients: Option<i32>) -> Option<Vec<Instruction>> {
+    let protocols = match hook {
+        // Only UDP sends to an address.
+        Hook::SendMessage4 | Hook::SendMessage6 => &BOTH[1..],
+        _ => &BOTH[..],
+    };
     program(hook, |code, family| {
         let elsewhere = code.label();
-        by_protocol(code, rules, &mut |code, outside| {
+        by_protocol(code, rules, protocols, &mut |code, outside| {
             let local = code.label();
             if_local(code, family.address(), rules.own, R8, local);
             code.jump(elsewhere);
@@ -218,25 +226,27 @@ pub(super) fn told(hook: Hook, rules: &Rules, peer: bool) -> Option<Vec<Instruct
 fn by_protocol(
     code: &mut Assembler,
     rules: &Rules,
+    protocols: &[Protocol],
     write: &mut dyn FnMut(&mut Assembler, Option<u16>),
 ) {
-    for protocol in [Protocol::Tcp, Protocol::Udp] {
+    for protocol in protocols.iter().copied() {
         let ports = || rules.ports.iter().filter(|rule| rule.protocol == protocol);
         if ports().next().is_none() {
             continue;
         }
         let (other, kept) = (code.label(), code.label());
         code.if_not(R9, number(protocol), other);
-        for rule in ports() {
-            if rule.inside == rule.outside {
-                code.if_is(R7, wire(rule.inside), kept);
-            } else {
-                let next = code.label();
-                code.if_not(R7, wire(rule.inside), next);
-                write(code, Some(rule.outside));
-                code.place(next);
-            }
+        for rule in ports().filter(|rule| rule.inside != rule.outside) {
+            let next = code.label();
+            code.if_not(R7, wire(rule.inside), next);
+            write(code, Some(rule.outside));
+            code.place(next);
         }
+        let unmoved = ports().filter(|rule| rule.inside == rule.outside);
+        let unmoved: Vec<_> = unmoved.map(|rule| rule.inside).collect();
+        code.copy_word(R8, R7);
+        code.reorder(R8);
+        if_one_of(code, R8, &unmoved, kept);
         code.jump(other);
         code.place(kept);
         write(code, None);

@@ -7,13 +7,17 @@
 //! | --- | --- |
 //! | [`address`] | bind, connect, send: the hooks that see a socket address |
 //! | [`compare`] | comparing an address with rules |
-//! | [`option`] | setsockopt: which sockets are for IPv6 alone |
+//! | [`option`] | setsockopt: which sockets are for IPv6 alone, and no routes |
 //! | [`packet`] | what arrives and leaves: the hooks that see a packet |
+//! | [`ports`] | comparing a port with many |
+//! | [`socket`] | which sockets there are at all |
 
 mod address;
 mod compare;
 mod option;
 mod packet;
+mod ports;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -78,13 +82,42 @@ pub fn compile(rules: &Rules, tables: Tables) -> Option<Vec<(Hook, Vec<Instructi
         }
     }
     add(Hook::Ingress, packet::ingress(rules, tables.clients))?;
-    if let Some(v6_only) = tables.v6_only {
-        add(Hook::SetOption, option::watch(v6_only))?;
+    let routes = Routes::of(rules);
+    if tables.v6_only.is_some() || routes == Routes::ByOption {
+        add(Hook::SetOption, option::watch(tables.v6_only, routes == Routes::ByOption))?;
     }
-    if rules.interfaces.is_some() || (rules.reach != Reach::Anywhere && !rules.raw) {
+    if routes == Routes::ByOption {
+        add(Hook::Create, socket::create())?;
+    }
+    if rules.interfaces.is_some() || routes == Routes::ByPacket {
         add(Hook::Egress, packet::egress(rules))?;
     }
     Some(programs)
+}
+
+/// Where routes that the sender prescribes are refused. Every packet that a program looks at costs
+/// more than all other rules together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Routes {
+    /// Nowhere: they lead to nothing that is not granted.
+    Nowhere,
+    /// When they are given to a socket: TCP takes them in no other way.
+    ByOption,
+    /// In the packets: with a datagram, sendmsg(2) takes them as well.
+    ByPacket,
+}
+
+impl Routes {
+    fn of(rules: &Rules) -> Routes {
+        if rules.reach == Reach::Anywhere || rules.raw {
+            return Routes::Nowhere;
+        }
+        let datagrams = rules.ports.iter().any(|rule| rule.protocol == Protocol::Udp);
+        match rules.interfaces.is_some() || datagrams || rules.reaches_something() {
+            true => Routes::ByPacket,
+            false => Routes::ByOption,
+        }
+    }
 }
 
 /// The smallest program, which refuses everything.

@@ -12,10 +12,11 @@ use manifest_spec::manifest::Protocol;
 use super::super::assemble::{
     Assembler, Call, Label, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, STACK, Size,
 };
-use super::super::rules::{PortRule, Reach, Rules};
+use super::super::rules::{Reach, Rules};
 use super::address::now;
 use super::compare::{Address, if_local, reach, store};
-use super::{CLIENT, PASS, TCP, UDP, number, wire};
+use super::ports::if_one_of;
+use super::{CLIENT, PASS, Routes, TCP, UDP, number, wire};
 
 /// struct __sk_buff.
 const PACKET_PROTOCOL: i16 = 16;
@@ -73,6 +74,9 @@ pub(super) fn ingress(rules: &Rules, clients: Option<i32>) -> Option<Vec<Instruc
     at_leased_port(&mut code, rules, Protocol::Tcp, leased, drop);
     code.jump(drop);
     code.place(leased);
+    if Routes::of(rules) == Routes::ByOption {
+        unrouted(&mut code, drop);
+    }
     code.answer(PASS);
     code.place(datagram);
     datagrams(&mut code, rules, clients, drop);
@@ -82,6 +86,17 @@ pub(super) fn ingress(rules: &Rules, clients: Option<i32>) -> Option<Vec<Instruc
     code.place(drop);
     code.answer(DROP);
     code.finish()
+}
+
+/// Go on if this is no IPv4 packet with options: a host that takes source routes answers by the one
+/// that a connection was made by.
+fn unrouted(code: &mut Assembler, drop: Label) {
+    let plain = code.label();
+    if_v6(code, plain);
+    read(code, 0, SCRATCH, 1, drop);
+    code.load(Size::Byte, R2, STACK, SCRATCH);
+    code.if_not(R2, PLAIN_IPV4, drop);
+    code.place(plain);
 }
 
 /// A datagram: to a leased port from anybody, else only from where it could be sent to.
@@ -197,15 +212,23 @@ fn at_leased_port(
     leased: Label,
     drop: Label,
 ) {
-    for rule in rules.ports.iter().filter(|rule| rule.protocol == protocol) {
-        let PortRule { outside, interface, .. } = *rule;
-        let next = code.label();
-        code.if_not(R8, u32::from(outside), next);
+    let rules: Vec<_> = rules.ports.iter().filter(|rule| rule.protocol == protocol).collect();
+    // Most ports share their interface, or have none of their own.
+    let mut interfaces: Vec<_> = rules.iter().map(|rule| rule.interface).collect();
+    interfaces.sort_unstable_by(|one, other| other.cmp(one));
+    interfaces.dedup();
+    for interface in interfaces {
+        let (next, found) = (code.label(), code.label());
+        let here = rules.iter().filter(|rule| rule.interface == interface);
+        let ports: Vec<_> = here.map(|rule| rule.outside).collect();
+        if_one_of(code, R8, &ports, if interface.is_some() { found } else { leased });
         if let Some(interface) = interface {
+            code.jump(next);
+            code.place(found);
             code.if_not(R9, interface, drop);
+            code.jump(leased);
+            code.place(next);
         }
-        code.jump(leased);
-        code.place(next);
     }
 }
 

@@ -59,8 +59,8 @@ fn protocols() -> impl Strategy<Value = Protocol> {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    let port = (protocols(), prop::sample::select(vec![80_u16, 8080, 53]), 0_u16..2);
-    let ports = prop::collection::vec(port, 0..3).prop_map(|mut ports| {
+    let port = (protocols(), prop::sample::select(vec![80_u16, 83, 8080, 53, 140, 144]), 0_u16..2);
+    let ports = prop::collection::vec(port, 0..6).prop_map(|mut ports| {
         ports.sort();
         ports.dedup_by_key(|(protocol, inside, _)| (*protocol, *inside));
         let rule = |(protocol, inside, offset)| PortRule {
@@ -125,7 +125,7 @@ proptest! {
         rules in rules(),
         protocol in protocols(),
         address in addresses(),
-        port in prop::sample::select(vec![0_u16, 53, 80, 83, 8080, 8083]),
+        port in prop::sample::select(vec![0_u16, 52, 53, 54, 80, 83, 117, 140, 144, 8080, 8083]),
     ) {
         let at = SocketAddr::new(address, port);
         let program = program(&rules, address, [Hook::Bind4, Hook::Bind6]).unwrap();
@@ -137,14 +137,15 @@ proptest! {
         rules in rules(),
         protocol in protocols(),
         address in addresses(),
-        port in prop::sample::select(vec![0_u16, 53, 80, 83, 443, 8080, 8083]),
+        port in prop::sample::select(vec![0_u16, 53, 80, 83, 140, 144, 208, 443, 8080, 8083]),
     ) {
         let to = SocketAddr::new(address, port);
         let said = rules.connect(protocol, to);
-        for hooks in [
-            [Hook::Connect4, Hook::Connect6],
-            [Hook::SendMessage4, Hook::SendMessage6],
-        ] {
+        let sends = [Hook::SendMessage4, Hook::SendMessage6];
+        for hooks in [[Hook::Connect4, Hook::Connect6], sends] {
+            if hooks == sends && protocol == Protocol::Tcp {
+                continue; // TCP's addresses are judged when it connects.
+            }
             match program(&rules, address, hooks) {
                 Some(program) => prop_assert_eq!(run(&program, protocol, to), said),
                 None => prop_assert_eq!(Some(SocketAddr::new(address.to_canonical(), port)), said),

@@ -11,7 +11,6 @@ use agent::lease::table::State;
 use agent::plan::facts;
 use serde_json::{Value, json};
 
-
 use super::plan::page;
 use crate::cli::{LeaseArguments, LeaseCommand};
 use crate::ui::Ui;

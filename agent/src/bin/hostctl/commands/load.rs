@@ -7,6 +7,7 @@ use agent::network::rules::OwnAddress;
 use agent::plan::{Settings, facts};
 use agent::planning::{self, Planned, Source};
 use agent::source::{self, Loaded, Overrides};
+use manifest_spec::api::{self, ManifestSource, OverridesWire};
 use manifest_spec::manifest::Protocol;
 use manifest_spec::quantity::Span;
 
@@ -96,6 +97,24 @@ pub fn overrides(manifest: &ManifestArguments) -> Result<Overrides, Error> {
         set: manifest.set.clone(),
         port_offset,
     })
+}
+
+/// What hostd is sent of a manifest: the file and what is put on top of it.
+pub fn sent(manifest: &ManifestArguments) -> Result<(ManifestSource, OverridesWire), Error> {
+    let Text { name, text, folder } = file(manifest)?;
+    let source = ManifestSource { name, text, folder: folder.display().to_string() };
+    let overrides = OverridesWire {
+        profile: manifest.profile.clone(),
+        variables: facts::variables(VARIABLES),
+        unset: manifest.unset.clone(),
+        set: manifest.set.clone(),
+        port_offset: match manifest.port_offset {
+            None => api::PortOffset::By(0),
+            Some(PortOffset::By(offset)) => api::PortOffset::By(offset),
+            Some(PortOffset::Auto) => api::PortOffset::Auto,
+        },
+    };
+    Ok((source, overrides))
 }
 
 /// The plan for the arguments on this host. Writes nothing.

@@ -22,8 +22,9 @@ pub fn lock(arguments: LockArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let command = LockedCommand { words: arguments.command, environment };
     let mut waiting =
         |refusal: &agent::lease::conflict::Refusal| ui.say(&format!("waiting: {refusal}"));
-    let mut held = lock::acquire(&key, &command, arguments.wait, &directories, since_epoch, &mut waiting)
-        .map_err(Error::Lock)?;
+    let mut held =
+        lock::acquire(&key, &command, arguments.wait, &directories, since_epoch, &mut waiting)
+            .map_err(Error::Lock)?;
     let exit = lock::run(&command, &mut held).map_err(Error::Lock)?;
     Ok(ExitCode::from(exit_code(exit)))
 }

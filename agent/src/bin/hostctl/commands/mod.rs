@@ -1,15 +1,32 @@
 //! One file a command.
 
+pub mod apply;
+pub mod audit;
 pub mod check;
 pub mod completions;
+pub mod control;
+pub mod deploy;
+pub mod difference;
 pub mod doctor;
+pub mod events;
+pub mod exec;
+pub mod halt;
+pub mod history;
 pub mod init;
 pub mod lease;
 mod load;
 pub mod lock;
 pub mod plan;
+pub mod proxy;
+pub mod ps;
+pub mod remove;
+pub mod rollback;
 pub mod run;
 pub mod schema;
+pub mod status;
+pub mod top;
+mod typed;
+mod waiting;
 
 use host_sys::process::Exit;
 
@@ -19,6 +36,11 @@ fn exit_code(exit: Exit) -> u8 {
         Exit::Code(code) => code,
         Exit::Signal(number, _) => 128_u8.saturating_add(u8::try_from(number).unwrap_or(127)),
     }
+}
+
+/// Milliseconds since 1970, as hostd counts.
+fn now_ms() -> u64 {
+    agent::clock::since_epoch().as_millis() as u64
 }
 
 /// A TOML basic string (TOML 1.0, section String).

@@ -51,7 +51,8 @@ pub fn table<R: AsRef<[String]>>(rows: &[R], flexible: usize, width: Option<usiz
     text
 }
 
-fn one_line(cell: &str) -> String {
+/// A cell without anything that would end its line.
+pub fn one_line(cell: &str) -> String {
     clean(cell).replace('\n', "\\n")
 }
 
@@ -78,7 +79,7 @@ fn widths(rows: &[Vec<String>], flexible: usize, width: Option<usize>) -> Vec<us
 }
 
 /// A text in lines of at most `room` characters, broken where a reader expects it.
-fn wrap(text: &str, room: usize) -> Vec<String> {
+pub fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut rest: Vec<char> = text.chars().collect();
     let mut lines = Vec::new();
     while rest.len() > room {

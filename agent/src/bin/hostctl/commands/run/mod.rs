@@ -1,16 +1,17 @@
 //! `hostctl run`.
 
+mod crew;
 pub mod flags;
 mod sockets;
 
 use std::process::ExitCode;
 
-use agent::clock::since_epoch;
 use agent::cgroup::OutOfMemory;
+use agent::clock::since_epoch;
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
 use agent::plan::{Identity, Plan, facts};
-use agent::planning::Planned;
+use agent::planning::{self, Planned};
 use agent::run::{Finished, Output, RunError};
 use agent::sandbox::seccomp;
 use agent::supervise::{Alone, News};
@@ -20,8 +21,8 @@ use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::quantity::Bytes;
 
-use super::load::{self, InHand, Text};
 use super::exit_code;
+use super::load::{self, InHand, Text};
 use crate::cli::{PortOffset, RunArguments};
 use crate::ui::Ui;
 use agent::failure::{self, Error};
@@ -44,15 +45,20 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         arguments.manifest.port_offset = None;
     }
     let sockets = sockets::take()?;
+    if arguments.host.service.is_none() && sockets.is_empty() {
+        let loaded = load::load(&text, &arguments.manifest, |app| drop_in(app))?;
+        if crew::is_meant(&loaded.manifest) {
+            return crew::run(&text, &arguments, choice == Choice::Smallest, ui);
+        }
+    }
     let in_hand = InHand { address: None, sockets: sockets::described(&sockets) };
     let planned = load::plan(&text, &arguments.manifest, &arguments.host, &in_hand)?;
     let broken: Vec<_> = planned.plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
     if arguments.host.strict && !broken.is_empty() {
         return Err(Error::Strict(broken));
     }
-    let unlimited: Vec<_> = planned.plan.demands().cloned().collect();
-    if !arguments.allow_unenforced && !unlimited.is_empty() {
-        return Err(Error::Unlimited(unlimited));
+    if !arguments.allow_unenforced {
+        planning::refuse_unlimited(&planned.plan)?;
     }
     if let Some(path) = &arguments.save {
         flags::save(path, &text.text)?;
@@ -81,6 +87,10 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         })?;
     conclude(&finished, &plan, ui);
     Ok(ExitCode::from(exit_code(finished.outcome.exit)))
+}
+
+fn drop_in(app: &str) -> std::path::PathBuf {
+    facts::directories().map(|all| all.drop_in(app)).unwrap_or_default()
 }
 
 /// What the app needs for itself, and the plan for the offset it was found at.

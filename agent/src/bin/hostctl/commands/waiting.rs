@@ -1,0 +1,293 @@
+//! Staying until something that hostd was told has come to be, and saying what happens meanwhile.
+//!
+//! Invariant: what ends the wait is how things stand, asked after each event, so an event that was
+//! missed (hostd was started anew) only delays it. Ending the wait changes nothing.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use agent::failure::Error;
+use host_sys::signal::number;
+use manifest_spec::api::{
+    AppStatus, Event, EventKind, InstanceState, InstanceStatus, VersionState, Wanted,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::status::serves;
+use crate::client::lines::Lines;
+use crate::client::{self, Client, app_path};
+use crate::signals::Arriving;
+use crate::ui::Ui;
+use crate::words;
+
+/// How often hostd is looked for when it has gone.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Last lines of a program that are shown when it failed.
+const LINES: usize = 10;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// This version serves.
+    Version(u32),
+    /// All that should run does its work, and nothing else is left.
+    Serving,
+    /// Nothing runs.
+    Stopped,
+    /// hostd knows it no more.
+    Gone,
+}
+
+/// How far it has come.
+enum Progress {
+    Reached,
+    Pending,
+    /// It won't come to be.
+    Failed(String, Vec<String>),
+}
+
+/// Follow an app until the goal is reached, can't be, or the time is over.
+pub async fn wait(
+    client: Client,
+    app: &str,
+    seq: u64,
+    goal: Goal,
+    limit: Duration,
+    ui: &Ui,
+) -> Result<ExitCode, Error> {
+    let mut signals = Arriving::take(&[number::INT, number::TERM, number::HUP])?;
+    let mut waiting = Waiting { app, seq, goal, ui, started: BTreeMap::new() };
+    tokio::select! {
+        result = timeout_at(Instant::now() + limit, waiting.run(client)) => match result {
+            Ok(result) => result,
+            Err(_) => Err(Error::Missed(
+                format!("{app}: not there after {}; it goes on", words::span(limit.as_millis() as u64)),
+                format!("`hostctl status {app}` tells what it waits for"),
+            )),
+        },
+        number = signals.next() => {
+            ui.say(&format!("{app}: what was begun goes on; `hostctl events {app} -f` shows it"));
+            Ok(ExitCode::from(128 + number as u8))
+        }
+    }
+}
+
+struct Waiting<'a> {
+    app: &'a str,
+    /// The next event that was not seen yet.
+    seq: u64,
+    goal: Goal,
+    ui: &'a Ui,
+    /// When each instance was started.
+    started: BTreeMap<String, u64>,
+}
+
+impl Waiting<'_> {
+    async fn run(&mut self, mut client: Client) -> Result<ExitCode, Error> {
+        loop {
+            // How things stand is asked on a connection of its own: the other one carries events.
+            let mut asking = client.again().await?;
+            let events = client.follow(&self.path()).await;
+            let ended = match events {
+                Ok(mut lines) => self.attend(&mut lines, &mut asking).await,
+                Err(error) => Err(error),
+            };
+            match ended {
+                Ok(Some(code)) => return Ok(code),
+                Ok(None) | Err(Error::Unreachable(..)) => {}
+                Err(error) => return Err(error),
+            }
+            client = self.reconnect(asking).await;
+        }
+    }
+
+    fn path(&self) -> String {
+        let app = app_path(self.app);
+        let name = app.rsplit('/').next().unwrap_or_default();
+        format!("/v1/events?follow=true&since={}&app={name}", self.seq)
+    }
+
+    /// hostd is started anew, maybe; the time limit ends this if not.
+    async fn reconnect(&self, old: Client) -> Client {
+        loop {
+            sleep(AGAIN).await;
+            if let Ok(client) = old.again().await {
+                return client;
+            }
+        }
+    }
+
+    /// Events until the end; `None` when hostd has gone.
+    async fn attend(
+        &mut self,
+        lines: &mut Lines,
+        asking: &mut Client,
+    ) -> Result<Option<ExitCode>, Error> {
+        let mut ask = true;
+        loop {
+            if ask {
+                match self.progress(asking).await? {
+                    Progress::Pending => {}
+                    Progress::Reached => {
+                        self.rest(lines).await?;
+                        return Ok(Some(ExitCode::SUCCESS));
+                    }
+                    Progress::Failed(reason, last) => {
+                        self.rest(lines).await?;
+                        return Err(self.failed(reason, last));
+                    }
+                }
+            }
+            let Some(line) = lines.next().await? else { return Ok(None) };
+            ask = self.take(&line);
+        }
+    }
+
+    /// What had happened by now and was not said yet.
+    async fn rest(&mut self, lines: &mut Lines) -> Result<(), Error> {
+        // Events are on their way before the state they tell of can be asked.
+        let end = Instant::now() + Duration::from_millis(20);
+        while let Ok(line) = timeout_at(end, lines.next()).await {
+            match line? {
+                Some(line) => drop(self.take(&line)),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Say what happened; whether it can have decided anything.
+    fn take(&mut self, line: &[u8]) -> bool {
+        // An event of a later hostd may be unreadable, and then the state tells.
+        let Ok(event) = serde_json::from_slice::<Event>(line) else { return true };
+        self.seq = self.seq.max(event.seq + 1);
+        if let (EventKind::Started, Some(name)) = (event.kind, &event.instance) {
+            self.started.insert(name.clone(), event.at_ms);
+        }
+        if let Some(text) = self.said(&event) {
+            self.ui.say(&text);
+        }
+        !matches!(event.kind, EventKind::Started | EventKind::Progress | EventKind::Deployed)
+    }
+
+    fn said(&self, event: &Event) -> Option<String> {
+        let Some(instance) = &event.instance else {
+            let told = !matches!(event.kind, EventKind::Deployed);
+            return told.then(|| format!("{}: {}", self.app, event.text));
+        };
+        let name = instance.strip_prefix(self.app).map_or(instance.as_str(), |rest| &rest[1..]);
+        let text = match (event.kind, self.started.get(instance)) {
+            (EventKind::Started, _) => "started".to_owned(),
+            (EventKind::Ready, Some(then)) => {
+                format!("ready after {}", words::span(event.at_ms.saturating_sub(*then)))
+            }
+            _ => event.text.clone(),
+        };
+        Some(format!("{}: {name} {text}", self.app))
+    }
+
+    async fn progress(&self, asking: &mut Client) -> Result<Progress, Error> {
+        let status: AppStatus = match asking.get(&app_path(self.app)).await {
+            Ok(answer) => answer.read()?,
+            Err(error) if client::is_unknown(&error) && self.goal == Goal::Gone => {
+                return Ok(Progress::Reached);
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(match self.goal {
+            Goal::Gone => Progress::Pending,
+            Goal::Stopped => match instances(&status).all(|one| is_down(one.state)) {
+                true => Progress::Reached,
+                false => Progress::Pending,
+            },
+            Goal::Serving => match failed(&status) {
+                Some(progress) => progress,
+                None if serves(&status) => Progress::Reached,
+                None => Progress::Pending,
+            },
+            Goal::Version(version) => self.version(version, &status, asking).await?,
+        })
+    }
+
+    async fn version(
+        &self,
+        version: u32,
+        status: &AppStatus,
+        asking: &mut Client,
+    ) -> Result<Progress, Error> {
+        if status.version == Some(version) && status.rollout.is_none() {
+            return Ok(Progress::Reached);
+        }
+        let failure = status.last_failure.as_ref().filter(|failure| failure.version == version);
+        if let Some(failure) = failure {
+            let why = format!("version {version} was rolled back: {}", failure.reason);
+            return Ok(Progress::Failed(why, last_lines(status, version)));
+        }
+        if status.wanted != Wanted::Running {
+            return Ok(Progress::Failed("it was stopped meanwhile".into(), Vec::new()));
+        }
+        match &status.rollout {
+            // The first version has none to go back to: it has failed when an instance stays down.
+            Some(rollout) if rollout.to == version && rollout.from.is_none() => {
+                Ok(failed(status).unwrap_or(Progress::Pending))
+            }
+            Some(rollout) if rollout.to == version => Ok(Progress::Pending),
+            _ => self.superseded(version, asking).await,
+        }
+    }
+
+    /// Another version is the current one, or on its way: what became of this one?
+    async fn superseded(&self, version: u32, asking: &mut Client) -> Result<Progress, Error> {
+        let path = format!("{}/history", app_path(self.app));
+        let history: manifest_spec::api::History = asking.get(&path).await?.read()?;
+        let entry = history.versions.into_iter().find(|entry| entry.version == version);
+        let Some(entry) = entry else { return Ok(Progress::Pending) };
+        let reason = entry.reason.map_or(String::new(), |reason| format!(": {reason}"));
+        Ok(match entry.state {
+            VersionState::Current => Progress::Reached,
+            VersionState::Rolling => Progress::Pending,
+            VersionState::Superseded => {
+                Progress::Failed(format!("version {version} made way for a later one"), Vec::new())
+            }
+            VersionState::Failed => {
+                Progress::Failed(format!("version {version} failed{reason}"), Vec::new())
+            }
+            VersionState::RolledBack => {
+                Progress::Failed(format!("version {version} was rolled back{reason}"), Vec::new())
+            }
+        })
+    }
+
+    fn failed(&self, reason: String, last: Vec<String>) -> Error {
+        let app = self.app;
+        let mut message = format!("{app}: {reason}");
+        for line in last.iter().rev().take(LINES).rev() {
+            message.push_str(&format!("\n  | {line}"));
+        }
+        Error::Missed(message, format!("`hostctl status {app}` shows how it stands"))
+    }
+}
+
+fn instances(status: &AppStatus) -> impl Iterator<Item = &InstanceStatus> {
+    status.services.iter().flat_map(|service| &service.instances)
+}
+
+fn is_down(state: InstanceState) -> bool {
+    matches!(state, InstanceState::Stopped | InstanceState::Failed)
+}
+
+/// An instance that stays down.
+fn failed(status: &AppStatus) -> Option<Progress> {
+    let one = instances(status).find(|one| one.state == InstanceState::Failed)?;
+    let reason = one.denied.as_ref().or(one.reason.as_ref());
+    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+    Some(Progress::Failed(format!("{} failed{reason}", one.name), one.last_lines.clone()))
+}
+
+/// What an instance of a version said last.
+fn last_lines(status: &AppStatus, version: u32) -> Vec<String> {
+    let said = |one: &&InstanceStatus| one.version == version && !one.last_lines.is_empty();
+    instances(status).find(said).map(|one| one.last_lines.clone()).unwrap_or_default()
+}
