@@ -82,6 +82,15 @@ impl Place {
         &self.directories
     }
 
+    /// Write down that there is a state now: from here on it is missed if it is gone.
+    ///
+    /// # Errors
+    /// When that can't be written.
+    pub fn settle(&self) -> Result<(), PlaceError> {
+        let mark = self.directories.hostd_mark();
+        File::create(&mark).map(drop).map_err(|error| PlaceError::Io(mark, error))
+    }
+
     /// The API's socket: anybody may connect, and is asked who they are.
     ///
     /// # Errors
@@ -136,13 +145,15 @@ fn is_ours_soon(file: &File) -> host_sys::Result<bool> {
     Ok(false)
 }
 
-/// Refuse to begin anew where a hostd was before: a state that is missing is no empty state.
+/// Refuse to begin anew where a hostd was before: a state that is missing is no empty state. One
+/// that was ever used is never without a byte.
 fn known(directories: &Directories) -> Result<(), PlaceError> {
-    let mark = directories.hostd_mark();
-    if mark.exists() && !directories.state_file().exists() {
-        return Err(PlaceError::Gone(directories.state_file()));
+    let state = directories.state_file();
+    let is_there = fs::metadata(&state).is_ok_and(|state| state.len() > 0);
+    match directories.hostd_mark().exists() && !is_there {
+        true => Err(PlaceError::Gone(state)),
+        false => Ok(()),
     }
-    File::create(&mark).map(drop).map_err(|error| PlaceError::Io(mark, error))
 }
 
 /// systemd, if it started hostd (sd_notify(3), sd_watchdog_enabled(3)).
