@@ -20,6 +20,7 @@ mod handed_sockets;
 mod hidden_files;
 mod hostile_input;
 mod hostd_kills;
+mod hostd_survival;
 mod kernel_calls;
 mod lasting_privilege;
 mod leases;

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,6 +70,7 @@ static void open_journal(int alone)
     folder = getenv("JOURNAL");
     tag = getenv("TAG") ? getenv("TAG") : "-";
     snprintf(path, sizeof path, "%s/%s", folder, name);
+    umask(0); // several apps, each with a uid of its own, may write one journal
     journal = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (journal < 0) {
         perror(path);
