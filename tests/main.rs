@@ -21,6 +21,8 @@ mod hidden_files;
 mod hostd_commands;
 mod hostd_sessions;
 mod hostile_input;
+mod hostd_kills;
+mod hostd_survival;
 mod kernel_calls;
 mod lasting_privilege;
 mod leases;
