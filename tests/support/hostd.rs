@@ -227,9 +227,8 @@ impl Drop for Hostd<'_> {
 /// Everything that is wanted runs and serves, known by its process, and nothing else does.
 pub fn is_settled(status: &Value) -> bool {
     let running = status["wanted"] == "running";
-    let serves = |one: &Value| {
-        (one["state"] == "ready" || one["state"] == "running") && one["pid"].is_u64()
-    };
+    let serves =
+        |one: &Value| (one["state"] == "ready" || one["state"] == "running") && one["pid"].is_u64();
     status["rollout"].is_null()
         && status["services"].as_array().unwrap().iter().all(|service| {
             let instances = service["instances"].as_array().unwrap();
