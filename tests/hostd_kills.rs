@@ -29,7 +29,11 @@ struct Model {
 }
 
 impl Model {
-    fn new(name: &'static str, manifest: &'static str, counts: &'static [(&str, &str, u64)]) -> Model {
+    fn new(
+        name: &'static str,
+        manifest: &'static str,
+        counts: &'static [(&str, &str, u64)],
+    ) -> Model {
         let (deployed, running) = (false, false);
         Model { name, manifest, counts, scaled: BTreeMap::new(), deployed, running, tag: 0 }
     }
@@ -151,7 +155,13 @@ impl Deed {
             Deed::Nothing | Deed::Stop | Deed::Remove => 0,
             Deed::Deploy { changed: false } if before.running => 0,
             Deed::Deploy { .. } | Deed::Start | Deed::Restart => count,
-            Deed::RestartOne(one) => if one == service { count } else { 0 },
+            Deed::RestartOne(one) => {
+                if one == service {
+                    count
+                } else {
+                    0
+                }
+            }
             Deed::Scale(one, to) if one == service && before.running => to.saturating_sub(count),
             Deed::Scale(..) => 0,
         }
@@ -257,7 +267,11 @@ impl Round<'_, '_> {
             let own = *app == place;
             let wanted = if own && (done || perhaps) { deed.starts(&old, service) } else { 0 };
             let fits = is - was == wanted || (own && perhaps && is == *was);
-            assert!(fits, "{program} was started {} times, not {wanted}: {deed:?} {old:?}", is - was);
+            assert!(
+                fits,
+                "{program} was started {} times, not {wanted}: {deed:?} {old:?}",
+                is - was
+            );
             assert_eq!(self.journal.count(program, "double"), 0, "{program}: {deed:?}");
         }
         for (app, name) in names.iter().enumerate().filter(|(app, _)| *app != place) {
@@ -271,9 +285,11 @@ impl Round<'_, '_> {
         }
         let all: usize = after.iter().map(|(_, status)| pids(status).len()).sum();
         eventually("as many keepers as instances", || self.hostd.keepers().len() == all);
-        let wanted: u64 = models.iter().filter(|one| one.running).flat_map(|one| {
-            one.counts.iter().map(|(service, ..)| one.count(service))
-        }).sum();
+        let wanted: u64 = models
+            .iter()
+            .filter(|one| one.running)
+            .flat_map(|one| one.counts.iter().map(|(service, ..)| one.count(service)))
+            .sum();
         assert_eq!(all as u64, wanted, "{deed:?} {models:?}");
     }
 }

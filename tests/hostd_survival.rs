@@ -163,7 +163,11 @@ fn a_second_hostd_on_the_same_directories_refuses_and_says_who_has_them() {
     hostd.deploy_and_wait(&web("", "v1"));
     let pid = hostd.pid_of("web.main.1");
     let ran = Hostd::run(&scene).exited(75);
-    assert!(ran.err.contains(&format!("is in use by hostd, process {}", hostd.pid())), "{}", ran.err);
+    assert!(
+        ran.err.contains(&format!("is in use by hostd, process {}", hostd.pid())),
+        "{}",
+        ran.err
+    );
     assert!(ran.err.contains("hint: a second hostd needs directories of its own"), "{}", ran.err);
     assert_eq!(hostd.pid_of("web.main.1"), pid);
     assert_eq!(hostd.end(), Some(0), "the first one goes on until it is told");

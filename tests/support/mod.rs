@@ -10,6 +10,7 @@ pub mod attack;
 pub mod hostd;
 pub mod landlock;
 pub mod launch;
+pub mod load;
 pub mod namespace;
 pub mod ports;
 pub mod random;
