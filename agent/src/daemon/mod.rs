@@ -16,6 +16,7 @@
 //! | [`deploy`], [`operations`] | what operators do |
 //! | [`rollout`] | what is decided about apps |
 //! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
+//! | [`ports`] | ports of their own, where several need the same |
 //! | [`front`] | the same for an app in the foreground |
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
@@ -36,6 +37,7 @@ mod live;
 mod operations;
 mod peer;
 pub mod place;
+mod ports;
 mod probe;
 mod record;
 mod recover;

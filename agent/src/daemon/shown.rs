@@ -167,6 +167,7 @@ impl World {
             version: live.version,
             state: state(live.instance.state()),
             since_ms: now_ms.saturating_sub(age),
+            started_ms: status.and_then(|status| status.started_ms).filter(|_| live.link.is_some()),
             pid: status.and_then(|status| status.init).filter(|_| live.link.is_some()),
             restarts: live.instance.restarts(),
             failures: live.instance.failures(),

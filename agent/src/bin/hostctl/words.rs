@@ -17,11 +17,19 @@ pub fn span(ms: u64) -> String {
     }
 }
 
-/// How long ago something was; clocks of two hosts may differ, and then it was just now.
+/// How long something has been so; clocks of two hosts may differ, and then it is so just now.
+pub fn since(then_ms: u64, now_ms: u64) -> String {
+    match now_ms.saturating_sub(then_ms) {
+        0..1000 => "0 s".to_owned(),
+        ms => span(ms),
+    }
+}
+
+/// How long ago something was.
 pub fn ago(then_ms: u64, now_ms: u64) -> String {
     match now_ms.saturating_sub(then_ms) {
-        0..1000 => "now".to_owned(),
-        ms => span(ms),
+        0..1000 => "just now".to_owned(),
+        ms => format!("{} ago", span(ms)),
     }
 }
 
@@ -78,8 +86,8 @@ mod tests {
         assert_eq!(told(60_000), "1 m");
         assert_eq!(told(3_600_000), "1 h");
         assert_eq!(told(86_400_000 * 2 + 1), "2 d");
-        assert_eq!(ago(5_000, 4_000), "now");
-        assert_eq!(ago(5_000, 9_000), "4 s");
+        assert_eq!((ago(5_000, 4_000), since(5_000, 4_000)), ("just now".into(), "0 s".into()));
+        assert_eq!((ago(5_000, 9_000), since(5_000, 9_000)), ("4 s ago".into(), "4 s".into()));
     }
 
     #[test]

@@ -45,14 +45,14 @@ fn page(status: &AppStatus, now: u64, look: Look) -> String {
     let name = Tone::Strong.paint(&one_line(&status.app), look.colour);
     text.push_str(&format!("{name}: {}{version}\n", board::wanted(status.wanted)));
     if let Some(rollout) = &status.rollout {
-        let since = words::ago(rollout.since_ms, now);
+        let since = words::since(rollout.since_ms, now);
         let waits = rollout.waiting_for.as_ref();
         let waits = waits.map_or(String::new(), |what| format!(", waits for {what}"));
         text.push_str(&line("rollout", &format!("of version {} since {since}{waits}", rollout.to)));
     }
     if let Some(failure) = &status.last_failure {
         let ago = words::ago(failure.at_ms, now);
-        let what = format!("version {}, {ago} ago: {}", failure.version, failure.reason);
+        let what = format!("version {}, {ago}: {}", failure.version, failure.reason);
         text.push_str(&line("failed", &what));
     }
     for service in &status.services {
@@ -98,10 +98,11 @@ fn ports(all: &[PortStatus]) -> String {
 fn instance_page(one: &InstanceStatus, now: u64, look: Look) -> String {
     let (word, tone) = board::state_in_words(one.state);
     let state = tone.paint(word, look.colour);
-    let mut text = format!("  {}  {state} {}", one_line(&one.name), ps::up(one, now));
+    let since = words::since(one.since_ms, now);
+    let mut text = format!("  {}  {state} for {since}", one_line(&one.name));
     text.push_str(&format!(", version {}", one.version));
     if let Some(pid) = one.pid {
-        text.push_str(&format!(", pid {pid}"));
+        text.push_str(&format!(", up {}, pid {pid}", ps::up(one, now)));
     }
     if one.restarts > 0 {
         text.push_str(&format!(", {}", words::count(one.restarts, "restart")));

@@ -103,9 +103,9 @@ async fn look(client: &mut Client, app: Option<&str>) -> Result<Moment, Error> {
     Ok(Moment { apps: ps::statuses(client, app).await?, at: Instant::now() })
 }
 
-const HEAD: [&str; 7] = ["NAME", "STATE", "UP", "CPU", "MEMORY", "PROCESSES", "WAITS FOR"];
+const HEAD: [&str; 7] = ["NAME", "STATE", "UP", "CPU", "MEMORY", "TASKS", "WAITS %"];
 
-/// The column that gives way on a narrow terminal.
+/// The share of time in which some task waits for that; the column that gives way on a narrow terminal.
 const WAITS: usize = 6;
 
 fn page(before: &Moment, now: &Moment, look: Look) -> String {
@@ -138,7 +138,7 @@ fn row(one: &InstanceStatus, spent: Option<u64>, ms: u64) -> Vec<Cell> {
     let processes = processes.map_or("-".to_owned(), |count| ps::about(usage, count.to_string()));
     let pressure = usage.and_then(|usage| usage.pressure);
     let waits = pressure.map_or("-".to_owned(), |one| {
-        format!("cpu {:.0} %, memory {:.0} %, disk {:.0} %", one.cpu, one.memory, one.io)
+        format!("cpu {:.0}, memory {:.0}, disk {:.0}", one.cpu, one.memory, one.io)
     });
     vec![
         one.name.clone().into(),

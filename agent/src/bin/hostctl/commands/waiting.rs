@@ -45,7 +45,7 @@ enum Progress {
     Reached,
     Pending,
     /// It won't come to be.
-    Failed(String, Vec<String>),
+    Failed(String),
 }
 
 /// Follow an app until the goal is reached, can't be, or the time is over.
@@ -58,20 +58,31 @@ pub async fn wait(
     ui: &Ui,
 ) -> Result<ExitCode, Error> {
     let mut signals = Arriving::take(&[number::INT, number::TERM, number::HUP])?;
-    let mut waiting = Waiting { app, seq, goal, ui, started: BTreeMap::new() };
+    let mut waiting =
+        Waiting { app, seq, goal, ui, started: BTreeMap::new(), decided: false, last: Vec::new() };
     tokio::select! {
         result = timeout_at(Instant::now() + limit, waiting.run(client)) => match result {
             Ok(result) => result,
-            Err(_) => Err(Error::Missed(
-                format!("{app}: not there after {}; it goes on", words::span(limit.as_millis() as u64)),
-                format!("`hostctl status {app}` tells what it waits for"),
-            )),
+            Err(_) => Err(too_late(app, goal, limit)),
         },
         number = signals.next() => {
             ui.say(&format!("{app}: what was begun goes on; `hostctl events {app} -f` shows it"));
             Ok(ExitCode::from(128 + number as u8))
         }
     }
+}
+
+fn too_late(app: &str, goal: Goal, limit: Duration) -> Error {
+    let limit = words::span(limit.as_millis() as u64);
+    let message = match goal {
+        Goal::Version(version) => {
+            format!("version {version} does not serve after {limit}; its rollout goes on")
+        }
+        Goal::Serving => format!("not all of it serves after {limit}; hostd goes on trying"),
+        Goal::Stopped | Goal::Gone => format!("it still runs after {limit}; stopping goes on"),
+    };
+    let hint = format!("`hostctl status {app}` tells what is waited for");
+    Error::Missed(format!("{app}: {message}"), hint)
 }
 
 struct Waiting<'a> {
@@ -82,6 +93,10 @@ struct Waiting<'a> {
     ui: &'a Ui,
     /// When each instance was started.
     started: BTreeMap<String, u64>,
+    /// The event that decides was said.
+    decided: bool,
+    /// What the version that is waited for said last; its instances may be gone when it is asked.
+    last: Vec<String>,
 }
 
 impl Waiting<'_> {
@@ -134,9 +149,9 @@ impl Waiting<'_> {
                         self.rest(lines).await?;
                         return Ok(Some(ExitCode::SUCCESS));
                     }
-                    Progress::Failed(reason, last) => {
+                    Progress::Failed(reason) => {
                         self.rest(lines).await?;
-                        return Err(self.failed(reason, last));
+                        return Err(self.failed(&reason));
                     }
                 }
             }
@@ -147,6 +162,9 @@ impl Waiting<'_> {
 
     /// What had happened by now and was not said yet.
     async fn rest(&mut self, lines: &mut Lines) -> Result<(), Error> {
+        if self.decided {
+            return Ok(());
+        }
         // Events are on their way before the state they tell of can be asked.
         let end = Instant::now() + Duration::from_millis(20);
         while let Ok(line) = timeout_at(end, lines.next()).await {
@@ -163,9 +181,14 @@ impl Waiting<'_> {
         // An event of a later hostd may be unreadable, and then the state tells.
         let Ok(event) = serde_json::from_slice::<Event>(line) else { return true };
         self.seq = self.seq.max(event.seq + 1);
+        if event.app.as_deref().is_some_and(|app| app != self.app) {
+            return false;
+        }
         if let (EventKind::Started, Some(name)) = (event.kind, &event.instance) {
             self.started.insert(name.clone(), event.at_ms);
         }
+        let last = matches!(event.kind, EventKind::Promoted | EventKind::RolledBack);
+        self.decided |= last && self.goal == Goal::Version(event.version.unwrap_or_default());
         if let Some(text) = self.said(&event) {
             self.ui.say(&text);
         }
@@ -188,7 +211,7 @@ impl Waiting<'_> {
         Some(format!("{}: {name} {text}", self.app))
     }
 
-    async fn progress(&self, asking: &mut Client) -> Result<Progress, Error> {
+    async fn progress(&mut self, asking: &mut Client) -> Result<Progress, Error> {
         let status: AppStatus = match asking.get(&app_path(self.app)).await {
             Ok(answer) => answer.read()?,
             Err(error) if client::is_unknown(&error) && self.goal == Goal::Gone => {
@@ -196,6 +219,10 @@ impl Waiting<'_> {
             }
             Err(error) => return Err(error),
         };
+        let last = last_lines(&status, self.goal);
+        if !last.is_empty() {
+            self.last = last;
+        }
         Ok(match self.goal {
             Goal::Gone => Progress::Pending,
             Goal::Stopped => match instances(&status).all(|one| is_down(one.state)) {
@@ -223,10 +250,10 @@ impl Waiting<'_> {
         let failure = status.last_failure.as_ref().filter(|failure| failure.version == version);
         if let Some(failure) = failure {
             let why = format!("version {version} was rolled back: {}", failure.reason);
-            return Ok(Progress::Failed(why, last_lines(status, version)));
+            return Ok(Progress::Failed(why));
         }
         if status.wanted != Wanted::Running {
-            return Ok(Progress::Failed("it was stopped meanwhile".into(), Vec::new()));
+            return Ok(Progress::Failed("it was stopped meanwhile".into()));
         }
         match &status.rollout {
             // The first version has none to go back to: it has failed when an instance stays down.
@@ -245,27 +272,21 @@ impl Waiting<'_> {
         let entry = history.versions.into_iter().find(|entry| entry.version == version);
         let Some(entry) = entry else { return Ok(Progress::Pending) };
         let reason = entry.reason.map_or(String::new(), |reason| format!(": {reason}"));
-        Ok(match entry.state {
-            VersionState::Current => Progress::Reached,
-            VersionState::Rolling => Progress::Pending,
-            VersionState::Superseded => {
-                Progress::Failed(format!("version {version} made way for a later one"), Vec::new())
-            }
-            VersionState::Failed => {
-                Progress::Failed(format!("version {version} failed{reason}"), Vec::new())
-            }
-            VersionState::RolledBack => {
-                Progress::Failed(format!("version {version} was rolled back{reason}"), Vec::new())
-            }
-        })
+        let became = match entry.state {
+            VersionState::Current => return Ok(Progress::Reached),
+            VersionState::Rolling => return Ok(Progress::Pending),
+            VersionState::Superseded => "made way for a later one",
+            VersionState::Failed => "failed",
+            VersionState::RolledBack => "was rolled back",
+        };
+        Ok(Progress::Failed(format!("version {version} {became}{reason}")))
     }
 
-    fn failed(&self, reason: String, last: Vec<String>) -> Error {
+    fn failed(&self, reason: &str) -> Error {
         let app = self.app;
         let mut message = format!("{app}: {reason}");
-        for line in last.iter().rev().take(LINES).rev() {
-            message.push_str(&format!("\n  | {line}"));
-        }
+        let first = self.last.len().saturating_sub(LINES);
+        message.extend(self.last[first..].iter().map(|line| format!("\n  | {line}")));
         Error::Missed(message, format!("`hostctl status {app}` shows how it stands"))
     }
 }
@@ -283,11 +304,16 @@ fn failed(status: &AppStatus) -> Option<Progress> {
     let one = instances(status).find(|one| one.state == InstanceState::Failed)?;
     let reason = one.denied.as_ref().or(one.reason.as_ref());
     let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
-    Some(Progress::Failed(format!("{} failed{reason}", one.name), one.last_lines.clone()))
+    Some(Progress::Failed(format!("{} failed{reason}", one.name)))
 }
 
-/// What an instance of a version said last.
-fn last_lines(status: &AppStatus, version: u32) -> Vec<String> {
-    let said = |one: &&InstanceStatus| one.version == version && !one.last_lines.is_empty();
-    instances(status).find(said).map(|one| one.last_lines.clone()).unwrap_or_default()
+/// What an instance that does not serve said last; with a version, one of that.
+fn last_lines(status: &AppStatus, goal: Goal) -> Vec<String> {
+    let meant = |one: &&InstanceStatus| match goal {
+        Goal::Version(version) => one.version == version,
+        Goal::Serving | Goal::Stopped | Goal::Gone => true,
+    };
+    let serves = |state| matches!(state, InstanceState::Ready | InstanceState::Running);
+    let said = |one: &&InstanceStatus| !one.last_lines.is_empty() && !serves(one.state);
+    instances(status).filter(meant).find(said).map(|one| one.last_lines.clone()).unwrap_or_default()
 }
