@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ impl<'a> Hostd<'a> {
     }
 
     /// One that was killed so long after its start.
-    pub fn start_killed(scene: &'a Scene, delay: std::time::Duration) -> Hostd<'a> {
+    pub fn start_killed(scene: &'a Scene, delay: Duration) -> Hostd<'a> {
         let mut hostd = Hostd { scene, child: None };
         hostd.spawn();
         std::thread::sleep(delay);
@@ -175,15 +176,21 @@ impl<'a> Hostd<'a> {
         self.instance(name)["pid"].as_i64().unwrap_or_else(|| panic!("{name} does not run"))
     }
 
-    /// Wait until an app is what is wanted of it.
+    /// Wait until an app is what is wanted of it; what it and its events are, if that takes long.
     #[track_caller]
     pub fn settled(&self, app: &str) -> Value {
-        let mut status = Value::Null;
-        eventually(&format!("{app} is as it is wanted"), || {
-            status = self.status(app);
-            is_settled(&status)
-        });
-        status
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let status = self.status(app);
+            if is_settled(&status) {
+                return status;
+            }
+            if Instant::now() > end {
+                let events = self.api().ask("GET", &format!("/v1/events?app={app}"), &Value::Null);
+                panic!("{app} does not settle: {status:#}\n{}", events.body);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Wait until an instance is in this state; its status then.

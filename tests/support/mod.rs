@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod hostd;
 pub mod landlock;
 pub mod launch;
+pub mod load;
 pub mod namespace;
 pub mod ports;
 pub mod random;
