@@ -136,6 +136,25 @@ fn a_log_written_anew_shows_by_its_head() {
     assert_eq!(found, Broken { line: None, why: Why::HeadMissing });
 }
 
+/// A head that names no entry is held to what it says all the same.
+#[test]
+fn a_head_made_to_name_nothing_shows() {
+    let (lines, heads) = written(&["a".to_owned()]);
+    let nothing = heads[1].text().replace("\"n\":1", "\"n\":0");
+    let found = verify(lines.concat().as_bytes(), Some(&nothing)).unwrap_err();
+    assert_eq!(found, Broken { line: None, why: Why::NoHead });
+}
+
+/// An entry that is right by itself, in the place of another, is not what the next one follows.
+#[test]
+fn an_entry_that_was_exchanged_for_a_right_one_shows() {
+    let (mut lines, heads) = written(&["a", "b", "c"].map(str::to_owned));
+    let (forged, _) = written(&["a", "x", "c"].map(str::to_owned));
+    lines[1].clone_from(&forged[1]);
+    let found = broken(&lines, &heads[3]).unwrap();
+    assert_eq!(found, Broken { line: Some(3), why: Why::Exchanged });
+}
+
 /// A state directory of a test's own.
 struct Scene {
     state: PathBuf,
@@ -252,6 +271,21 @@ fn an_entry_that_its_head_does_not_know_yet_is_kept() {
     scene.append("d").unwrap();
     assert_eq!(scene.targets(), ["a", "b", "c", "d"].map(deployed));
     assert_eq!(scene.log.verify(None).unwrap().beyond, 0);
+}
+
+/// Were the entry kept, it would tell of something that was not done.
+#[test]
+fn an_entry_whose_head_can_not_be_written_is_taken_back() {
+    let scene = Scene::new("taken-back");
+    scene.append("a").unwrap();
+    let before = (scene.read("audit.log"), scene.read("audit.head"));
+    let in_the_way = scene.state.join("audit.head.new");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(matches!(scene.append("b"), Err(AuditError::Io(..))));
+    assert_eq!((scene.read("audit.log"), scene.read("audit.head")), before);
+    fs::remove_dir(&in_the_way).unwrap();
+    scene.append("c").unwrap();
+    assert_eq!(scene.targets(), [deployed("a"), deployed("c")]);
 }
 
 #[test]

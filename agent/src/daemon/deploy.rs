@@ -229,8 +229,14 @@ impl World {
             versions: BTreeMap::new(),
         });
         let old = app.versions.get(&app.record.target).cloned();
+        let given_up = match app.record.promoted {
+            Some(_) => VersionState::RolledBack,
+            None => VersionState::Failed,
+        };
+        // Only what once served is gone back to.
         for old in app.versions.values_mut().filter(|old| old.state == VersionState::Rolling) {
-            old.state = VersionState::Superseded;
+            old.state = given_up;
+            old.reason = Some(format!("version {number} was deployed before it was ready"));
         }
         app.record.wanted = Wanted::Running;
         app.record.target = number;

@@ -96,6 +96,27 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// What it would do to which app; `None` for what only looks.
+    pub fn deed(&self) -> Option<(&'static str, String)> {
+        Some(match self {
+            Call::Deploy(request) => ("deploy", request.manifest.name.clone()),
+            Call::Stop(app, _) => ("stop", app.clone()),
+            Call::Start(app, _) => ("start", app.clone()),
+            Call::Restart(app, _) => ("restart", app.clone()),
+            Call::Scale(app, _) => ("scale", app.clone()),
+            Call::Rollback(app, _) => ("rollback", app.clone()),
+            Call::Remove(app, _) => ("remove", app.clone()),
+            Call::Exec(app, _) => ("exec", app.clone()),
+            Call::Halt => ("halt", String::new()),
+            Call::Host | Call::Apps | Call::App(_) | Call::Plan(_) | Call::History(_) => {
+                return None;
+            }
+            Call::Events { .. } | Call::Audit { .. } => return None,
+        })
+    }
+}
+
 /// What is answered.
 #[derive(Debug)]
 pub enum Reply {

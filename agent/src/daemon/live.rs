@@ -3,7 +3,7 @@
 //! Invariant: an instance has at most one keeper; what one of its lives is told never reaches
 //! another (marks). The decision to start it is made elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -22,7 +22,6 @@ use crate::keep::assignment::{self, AssignedPort, Assignment, HandedSocket, Name
 use crate::keep::folder::Folder;
 use crate::keep::status::Status;
 use crate::keep::wire::{self, Order};
-use crate::source;
 use crate::supervise::instance::{Action, Ending, Happening, Instance, State, Timing};
 use host_sys::file;
 
@@ -295,52 +294,6 @@ impl World {
             allow_unenforced: version.allow_unenforced,
             foreground: self.front.is_some(),
         })
-    }
-
-    /// Ports of the instance's own, where several instances would need the same ones: those that it
-    /// had before, else free ones of the host's range. None where the manifest's are its own.
-    fn assign_ports(&mut self, name: &Name) -> Vec<AssignedPort> {
-        let range = source::policy(&self.directories.policy()).unwrap_or_default().ports;
-        let taken: BTreeSet<u16> = self.assigned().collect();
-        let Some(live) = self.live.get(name) else { return Vec::new() };
-        let Some(app) = self.apps.get_mut(&name.app) else { return Vec::new() };
-        let Some(service) = app.service(live.version, &name.service).cloned() else {
-            return Vec::new();
-        };
-        if app.count(&service) < 2 || service.own_address {
-            return Vec::new();
-        }
-        let record = app.record.services.entry(name.service.clone()).or_default();
-        let kept = record.ports.entry(name.number).or_default();
-        let mut free = (range.first..=range.last).filter(|number| !taken.contains(number));
-        let ports = service.ports.iter().filter(|port| !port.activate).filter_map(|port| {
-            let before = kept.iter().find(|one| one.name == port.name).map(|one| one.number);
-            let number = before.or_else(|| free.next())?;
-            Some(AssignedPort { name: port.name.clone(), number })
-        });
-        let ports: Vec<AssignedPort> = ports.collect();
-        if *kept != ports {
-            kept.clone_from(&ports);
-            // Should this not be kept, the instance has other ports after the next reboot.
-            let _ = self.store.put(&app.record, &[]);
-        }
-        ports
-    }
-
-    /// Ports that instances have or had.
-    fn assigned(&self) -> impl Iterator<Item = u16> {
-        let services = self.apps.values().flat_map(|app| app.record.services.values());
-        services.flat_map(|service| service.ports.values().flatten().map(|port| port.number))
-    }
-
-    /// An instance could not have its ports: it gets others next time.
-    pub(super) fn forget_ports(&mut self, name: &Name) {
-        let Some(app) = self.apps.get_mut(&name.app) else { return };
-        if let Some(record) = app.record.services.get_mut(&name.service)
-            && record.ports.remove(&name.number).is_some()
-        {
-            let _ = self.store.put(&app.record, &[]);
-        }
     }
 
     /// Start those that waited for sockets which are there now, or which nobody makes any more.

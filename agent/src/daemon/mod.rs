@@ -16,6 +16,7 @@
 //! | [`deploy`], [`operations`] | what operators do |
 //! | [`rollout`] | what is decided about apps |
 //! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
+//! | [`ports`] | ports of their own, where several need the same |
 //! | [`front`] | the same for an app in the foreground |
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
@@ -36,6 +37,7 @@ mod live;
 mod operations;
 mod peer;
 pub mod place;
+mod ports;
 mod probe;
 mod record;
 mod recover;
@@ -117,6 +119,7 @@ async fn live(
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let beginnings = Beginnings { directories, sender: sender.clone(), clock: since_epoch };
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
+    place.settle().map_err(DaemonError::Place)?;
     tokio::task::spawn_local(signals(sender.clone())?);
     world.recover().map_err(DaemonError::Store)?;
     let listener = place.listen().map_err(DaemonError::Place)?;

@@ -18,6 +18,10 @@ use crate::plan::Directories;
 use crate::plan::facts::variable;
 use crate::store::{self, StoreError};
 
+/// How long the lock is waited for, and how often it is tried: a keeper that was just being started
+/// when its hostd was killed shares the lock until it is executed.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(10), 100);
+
 /// Why hostd has no place.
 #[derive(Debug)]
 pub enum PlaceError {
@@ -78,6 +82,15 @@ impl Place {
         &self.directories
     }
 
+    /// Write down that there is a state now: from here on it is missed if it is gone.
+    ///
+    /// # Errors
+    /// When that can't be written.
+    pub fn settle(&self) -> Result<(), PlaceError> {
+        let mark = self.directories.hostd_mark();
+        File::create(&mark).map(drop).map_err(|error| PlaceError::Io(mark, error))
+    }
+
     /// The API's socket: anybody may connect, and is asked who they are.
     ///
     /// # Errors
@@ -107,8 +120,7 @@ fn lock(path: &Path) -> Result<OwnedFd, PlaceError> {
         .mode(0o600)
         .open(path)
         .map_err(failed)?;
-    let free = try_lock(&file, Share::Alone).map_err(|errno| failed(errno.into()))?;
-    if !free {
+    if !is_ours_soon(&file).map_err(|errno| failed(errno.into()))? {
         let mut who = String::new();
         let _ = file.read_to_string(&mut who);
         let who = if who.is_empty() { "another hostd".to_owned() } else { who };
@@ -121,13 +133,27 @@ fn lock(path: &Path) -> Result<OwnedFd, PlaceError> {
     Ok(file.into())
 }
 
-/// Refuse to begin anew where a hostd was before: a state that is missing is no empty state.
-fn known(directories: &Directories) -> Result<(), PlaceError> {
-    let mark = directories.hostd_mark();
-    if mark.exists() && !directories.state_file().exists() {
-        return Err(PlaceError::Gone(directories.state_file()));
+/// Lock the file, now or within [`PATIENCE`].
+fn is_ours_soon(file: &File) -> host_sys::Result<bool> {
+    let (pause, times) = PATIENCE;
+    for _ in 0..times {
+        if try_lock(file, Share::Alone)? {
+            return Ok(true);
+        }
+        std::thread::sleep(pause);
     }
-    File::create(&mark).map(drop).map_err(|error| PlaceError::Io(mark, error))
+    Ok(false)
+}
+
+/// Refuse to begin anew where a hostd was before: a state that is missing is no empty state. One
+/// that was ever used is never without a byte.
+fn known(directories: &Directories) -> Result<(), PlaceError> {
+    let state = directories.state_file();
+    let is_there = fs::metadata(&state).is_ok_and(|state| state.len() > 0);
+    match directories.hostd_mark().exists() && !is_there {
+        true => Err(PlaceError::Gone(state)),
+        false => Ok(()),
+    }
 }
 
 /// systemd, if it started hostd (sd_notify(3), sd_watchdog_enabled(3)).

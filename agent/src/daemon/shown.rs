@@ -175,7 +175,7 @@ impl World {
             next_try_ms: next.map(|at| now_ms + at.saturating_sub(now).as_millis() as u64),
             ports: service.map(|service| ports(live, service)).unwrap_or_default(),
             usage: live.link.as_ref().and_then(|_| measured(live, service)),
-            last_lines: live.tail.clone(),
+            last_lines: live.tail.iter().map(|line| cleaned(line)).collect(),
             denied: live.denied.clone(),
         }
     }
@@ -232,6 +232,12 @@ fn ports(live: &Live, service: &Service) -> Vec<PortStatus> {
         }
     };
     service.ports.iter().map(port).collect()
+}
+
+/// A program's line without control characters: whoever shows it may have a terminal.
+fn cleaned(line: &str) -> String {
+    let whole = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.into() };
+    line.chars().map(whole).collect()
 }
 
 fn reached(port: &PortStatus) -> String {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use manifest_spec::api::ErrorBody;
+use manifest_spec::api::{ErrorBody, ErrorCode};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::chronicle::Chronicle;
@@ -74,6 +74,8 @@ pub struct World {
     pub(super) commands: u32,
     /// Instances whose memory is not on disk as it is here.
     pub(super) unwritten: BTreeSet<Name>,
+    /// When a refusal was last recorded, and how many since then were not.
+    pub(super) refusals: (Option<Instant>, u32),
     /// Where the folders of its instances are, below RUN.
     pub(super) place: String,
     /// Who shows what instances write, if somebody does.
@@ -139,6 +141,7 @@ impl World {
             halting: false,
             commands: 0,
             unwritten: BTreeSet::new(),
+            refusals: (None, 0),
             place: folder::INSTANCES.to_owned(),
             front: None,
             stuck: None,
@@ -210,7 +213,17 @@ impl World {
     }
 
     fn answer(&mut self, call: Call, peer: &Peer) -> Result<Reply, ErrorBody> {
-        self.permit(&call, peer)?;
+        let deed = call.deed();
+        let answer = self.permit(&call, peer).and_then(|()| self.perform(call, peer));
+        if let (Err(error), Some((action, target))) = (&answer, deed)
+            && error.code == ErrorCode::Forbidden
+        {
+            self.record_refusal(peer, action, &target, &error.message);
+        }
+        answer
+    }
+
+    fn perform(&mut self, call: Call, peer: &Peer) -> Result<Reply, ErrorBody> {
         match call {
             Call::Host => Ok(Reply::Host(Box::new(self.host_status()))),
             Call::Apps => Ok(Reply::Apps(self.app_list(peer)?)),
