@@ -20,6 +20,7 @@ mod handed_sockets;
 mod hidden_files;
 mod hostd_commands;
 mod hostd_kills;
+mod hostd_pauses;
 mod hostd_rollouts;
 mod hostd_sessions;
 mod hostd_supervision;
