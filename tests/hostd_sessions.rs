@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::support::daemon::Hostd;
+use crate::support::hostd::Hostd;
 use crate::support::{As, EVERYONE, Ran, Scene};
 use crate::terminal::{ALL, play};
 
