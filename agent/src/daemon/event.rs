@@ -24,6 +24,8 @@ use crate::keep::wire::News;
 pub enum Event {
     /// Somebody asks for something.
     Call(Call, Peer, oneshot::Sender<Result<Reply, Box<ErrorBody>>>),
+    /// The same after a moment in which keepers could answer what was asked of them for it.
+    Late(Call, Peer, oneshot::Sender<Result<Reply, Box<ErrorBody>>>),
     /// A keeper said something, with descriptors on board.
     News(Mark, News, Vec<OwnedFd>),
     /// The connection to a keeper has ended, or could not be made.

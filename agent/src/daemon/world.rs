@@ -85,6 +85,9 @@ pub struct World {
     chance: u64,
 }
 
+/// How long keepers get to say the last lines of their programs before an app is shown.
+const MOMENT: Duration = Duration::from_millis(10);
+
 /// When what the disk did not take is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -152,7 +155,14 @@ impl World {
     /// Take in what happened; whatever follows from it is done by [`World::settle`].
     pub fn take(&mut self, event: Event) {
         match event {
-            Event::Call(call, peer, reply) => {
+            Event::Call(Call::App(app), peer, reply) if self.ask_for_lines(&app, &peer) => {
+                let sender = self.sender.clone();
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(MOMENT).await;
+                    let _ = sender.send(Event::Late(Call::App(app), peer, reply));
+                });
+            }
+            Event::Call(call, peer, reply) | Event::Late(call, peer, reply) => {
                 let answer = self.answer(call, &peer);
                 // Whoever asked may have gone.
                 let _ = reply.send(answer.map_err(Box::new));
