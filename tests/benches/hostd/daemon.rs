@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::stage::Stage;
+use crate::stage::{Stage, create};
 
 /// The longest anything is waited for; a machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -31,7 +31,10 @@ impl Hostd {
     pub(crate) fn start(stage: &Stage, name: &str) -> Outcome<Hostd> {
         let folder = stage.folder(name)?;
         let mut command = Command::new(&stage.hostd);
-        for part in ["STATE", "RUN", "CONFIG"] {
+        let run = stage.memory.join(name);
+        create(&run)?;
+        command.env("HOSTCTL_RUN_DIR", &run);
+        for part in ["STATE", "CONFIG"] {
             let directory = stage.folder(&format!("{name}/{part}"))?;
             command.env(format!("HOSTCTL_{part}_DIR"), directory);
         }
@@ -45,7 +48,7 @@ impl Hostd {
             .spawn()
             .map_err(|error| format!("start {}: {error}", stage.hostd.display()))?;
         let (_, events) = channel();
-        let mut hostd = Hostd { child, socket: folder.join("RUN/hostd.sock"), events };
+        let mut hostd = Hostd { child, socket: run.join("hostd.sock"), events };
         let end = Instant::now() + PATIENCE;
         while hostd.ask("GET", "/v1/host", &Value::Null).is_err() {
             if Instant::now() > end || hostd.child.try_wait().is_ok_and(|ended| ended.is_some()) {

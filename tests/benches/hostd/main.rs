@@ -2,8 +2,8 @@
 //! the start of an app, how long 100 instances take, and what rolling updates cost a server.
 //!
 //! Owns the order of the measurement and its settings (`BENCH_IDLE_SECONDS`, `HOSTD_BIN`).
-//! Invariant: it has a network namespace of its own, and what it started has ended with it. Never
-//! fails because something is slow.
+//! Invariant: it has a network namespace of its own, and of mounts for what a host has in memory; what
+//! it started has ended with it. Never fails because something is slow.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::disallowed_methods, reason = "a harness starts programs and reads its settings")]
@@ -21,6 +21,8 @@ mod weigh;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sched::CloneFlags;
+
 use stage::Stage;
 
 /// What a measurement can fail with: a sentence that names the object.
@@ -32,7 +34,7 @@ const CROWD: usize = 100;
 fn main() -> Outcome<()> {
     let seconds = number("BENCH_IDLE_SECONDS", 30)?;
     let hostd = hostd_binary()?;
-    leave_network()?;
+    leave_host()?;
     let stage = Stage::build(hostd)?;
     println!("{}", stage::heading());
     idle::measure(&stage, Duration::from_secs(seconds))?;
@@ -41,15 +43,14 @@ fn main() -> Outcome<()> {
     rollouts::measure(&stage)
 }
 
-/// Go on in a network namespace of this process's own, so that the machine's stays as it is.
-fn leave_network() -> Outcome<()> {
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
-        .map_err(|errno| format!("make a network namespace (run this as root): {errno}"))?;
-    let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
-    match up.map(|status| status.success()) {
-        Ok(true) => Ok(()),
-        _ => Err("run ip(8) (package iproute2)".to_owned()),
-    }
+/// Go on in namespaces of this process's own, so that the machine's network and mounts stay as they
+/// are.
+fn leave_host() -> Outcome<()> {
+    let flags = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
+    nix::sched::unshare(flags)
+        .map_err(|errno| format!("make namespaces (run this as root): {errno}"))?;
+    stage::run("ip", &["link", "set", "lo", "up"], "iproute2")?;
+    stage::run("mount", &["--make-rprivate", "/"], "mount")
 }
 
 /// The middle one, or the upper of the two.

@@ -1,6 +1,7 @@
-//! The stage: a temporary folder with the programs and the daemon's directories.
+//! The stage: a temporary folder with the programs and the daemons' directories.
 //!
-//! Owns the folder and what is compiled into it; it is gone at the end. Never measures.
+//! Owns the folder and what is compiled into it; it is gone at the end. Invariant: what a
+//! host has in /run is in memory, and what it keeps is on a disk. Never measures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ const SYSTEM_ETC: [&str; 7] = [
 pub(crate) struct Stage {
     /// The folder of all.
     pub(crate) folder: PathBuf,
+    /// The part of it that is in memory.
+    pub(crate) memory: PathBuf,
     /// The daemon under measurement.
     pub(crate) hostd: PathBuf,
     /// The folder of the app, with `sleeper` and `server`.
@@ -35,7 +38,10 @@ impl Stage {
             return Err(format!("missing: {} is not built", hostd.display()));
         }
         let folder = std::env::temp_dir().join(format!("hostd-bench-{}", std::process::id()));
-        let stage = Stage { app: folder.join("app"), folder, hostd };
+        let stage = Stage { app: folder.join("app"), memory: folder.join("run"), folder, hostd };
+        create(&stage.memory)?;
+        let place = stage.memory.to_string_lossy();
+        run("mount", &["-t", "tmpfs", "-o", "mode=0755", "hostd-bench", &place], "mount")?;
         create(&stage.app)?;
         for program in ["sleeper", "server"] {
             compile(program, &stage.app.join(program))?;
@@ -53,6 +59,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        let _ = run("umount", &["--lazy", &self.memory.to_string_lossy()], "mount");
         // Nothing can be done about a leftover in the temporary folder, and it harms nobody.
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -102,6 +109,15 @@ fn compile(program: &str, target: &Path) -> Outcome<()> {
         .status()
         .map_err(|error| format!("start cc for {}: {error}", source.display()))?;
     if status.success() { Ok(()) } else { Err(format!("compile {}: {status}", source.display())) }
+}
+
+/// Run a command to its end.
+pub(crate) fn run(program: &str, words: &[&str], package: &str) -> Outcome<()> {
+    let status = Command::new(program).args(words).status();
+    match status.map(|status| status.success()) {
+        Ok(true) => Ok(()),
+        _ => Err(format!("run {program} {} (package {package})", words.join(" "))),
+    }
 }
 
 pub(crate) fn create(folder: &Path) -> Outcome<()> {
