@@ -94,9 +94,20 @@ pub struct Api {
 impl Api {
     /// Ask; `None` when there was no whole answer.
     pub fn try_ask(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
+        self.try_ask_with(method, path, body, "Connection: close")
+    }
+
+    /// Ask with this line in the head, and be answered.
+    #[track_caller]
+    pub fn ask_with(&self, method: &str, path: &str, body: &Value, line: &str) -> Answer {
+        let answer = self.try_ask_with(method, path, body, line);
+        answer.unwrap_or_else(|| panic!("{method} {path} was not answered"))
+    }
+
+    fn try_ask_with(&self, method: &str, path: &str, body: &Value, line: &str) -> Option<Answer> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: hostd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: hostd\r\n{line}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let request = [head.as_bytes(), body.as_bytes()].concat();

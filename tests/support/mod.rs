@@ -15,6 +15,7 @@ pub mod load;
 pub mod namespace;
 pub mod ports;
 pub mod random;
+pub mod schema;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
