@@ -11,18 +11,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::programs;
+
 /// Longest time that an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Sends standard input to a Unix socket and prints what comes back.
-const PASS: &str = "
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-s.sendall(sys.stdin.buffer.read())
-while data := s.recv(65536):
-    sys.stdout.buffer.write(data)
-";
 
 /// What was answered.
 #[derive(Debug, Clone)]
@@ -147,10 +139,13 @@ impl Api {
             true => "--clear-groups".to_owned(),
             false => format!("--groups={}", groups.join(",")),
         };
+        let client = self.socket.with_file_name("../pass");
+        if !client.exists() {
+            programs::put("pass", &client);
+        }
         let mut child = Command::new("setpriv")
             .args([format!("--reuid={uid}"), format!("--regid={gid}"), groups])
-            .args(["/usr/bin/python3", "-c", PASS])
-            .arg(&self.socket)
+            .args([&client, &self.socket])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -14,6 +14,7 @@ pub mod launch;
 pub mod load;
 pub mod namespace;
 pub mod ports;
+pub mod programs;
 pub mod random;
 pub mod schema;
 
