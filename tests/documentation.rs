@@ -21,7 +21,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::daemon::Hostd;
+use crate::support::hostd::Hostd;
 use crate::support::{As, Ran, Scene, eventually, hostctl, kill};
 
 fn root() -> PathBuf {

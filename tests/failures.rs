@@ -167,7 +167,6 @@ fn a_log_that_can_not_be_written() {
 #[test]
 fn what_this_version_does_not_do_is_refused_by_name() {
     let cases = [
-        ("count = 2", "count: only one instance runs in the foreground"),
         ("port = 80\nidle = \"10m\"", "idle: scaling to zero is not done"),
         ("logs = { sinks = [\"journal\"] }", "logs.sinks[0]: only sinks of the form"),
         (

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::daemon::Hostd;
+use crate::support::hostd::Hostd;
 use crate::support::ports::{Ports, get};
 use crate::support::{As, EVERYONE, Ran, Scene, eventually};
 
@@ -186,14 +186,13 @@ fn a_number_of_instances_is_what_was_asked_for() {
 fn a_wait_goes_on_when_hostd_is_started_anew() {
     let scene = Scene::new(As::Root);
     scene.shell_app("while :; do sleep 1; done", "ready = \"3s\"\n");
-    let hostd = Hostd::start(&scene);
+    let mut hostd = Hostd::start(&scene);
     let mut waiting = scene.start(["deploy", "app.toml", "--wait"]);
     waiting.until_error("main.1 started");
-    hostd.end();
-    let _hostd = Hostd::start(&scene);
+    hostd.restart();
     waiting.wait().exited(0);
     let mut following = scene.start(["deploy", "app.toml", "--set", "env.A=b", "--wait"]);
-    following.until_error("version 2 deployed");
+    following.until_error("main.1 stopping");
     following.signal("INT");
     says(&following.wait().exited(130), &["what was begun goes on"]);
     eventually("it went on", || scene.run(["status", "demo"]).out.contains("version 2\n"));

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::support::daemon::Hostd;
+use crate::support::hostd::Hostd;
 use crate::support::{As, EVERYONE, Ran, Scene};
 use crate::terminal::{ALL, play};
 
@@ -109,8 +109,11 @@ fn a_shell_has_the_terminal_and_gives_it_back() {
             ["resize", 30, 100],
             ["type", "sleep 0.2; stty size\r"],
             ["expect", "30 100"],
-            ["type", "sleep 100\r"],
+            ["type", "sh -c 'echo g$((0))od; exec sleep 100'\r"],
+            ["expect", "g0od"],
             ["type", "\u{3}"],
+            ["expect", "^C"],
+            ["expect", "$ "],
             ["type", "echo still $((1+1)) there\r"],
             ["expect", "still 2 there"],
             ["type", "exit 5\r"],

@@ -21,6 +21,7 @@ mod hidden_files;
 mod hostd_api;
 mod hostd_commands;
 mod hostd_kills;
+mod hostd_pauses;
 mod hostd_peers;
 mod hostd_rollouts;
 mod hostd_sessions;

@@ -39,10 +39,27 @@ impl<'a> Hostd<'a> {
         hostd
     }
 
+    /// One in a network namespace of its own, where every port is free.
+    #[track_caller]
+    pub fn start_alone(scene: &'a Scene) -> Hostd<'a> {
+        let mut own = scene.command("unshare".as_ref());
+        let script = "busybox ip link set lo up && exec \"$0\"";
+        own.args(["--net", "sh", "-c", script]).arg(hostd());
+        let mut hostd = Hostd { scene, child: None };
+        hostd.spawn_as(own);
+        hostd.answers();
+        hostd
+    }
+
     /// Start it, and wait until it answers.
     #[track_caller]
     pub fn begin(&mut self) {
         self.spawn();
+        self.answers();
+    }
+
+    #[track_caller]
+    fn answers(&mut self) {
         eventually("hostd answers", || {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "{ended:?}: {}", self.log());
@@ -52,9 +69,12 @@ impl<'a> Hostd<'a> {
 
     /// Start it and go on.
     pub fn spawn(&mut self) {
+        self.spawn_as(self.scene.command(&hostd()));
+    }
+
+    fn spawn_as(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "one at a time");
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command = self.scene.command(&hostd());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
     }

@@ -7,7 +7,6 @@
 
 pub mod api;
 pub mod attack;
-pub mod daemon;
 pub mod hostd;
 pub mod landlock;
 pub mod launch;

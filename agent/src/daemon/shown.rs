@@ -20,6 +20,7 @@ use super::services::{Service, ServicePort};
 use super::world::{App, World};
 use crate::cgroup::{Cgroups, folder, scope, usage};
 use crate::keep::assignment::Name;
+use crate::keep::wire::Order;
 use crate::lease::holder;
 use crate::supervise::instance::State;
 
@@ -178,6 +179,19 @@ impl World {
             last_lines: live.tail.iter().map(|line| cleaned(line)).collect(),
             denied: live.denied.clone(),
         }
+    }
+
+    /// Have the keepers of an app say the last lines of their programs; `false` if there are none,
+    /// or if the peer may not see them.
+    pub(super) fn ask_for_lines(&self, app: &str, peer: &Peer) -> bool {
+        let mut asked = false;
+        if !self.may(peer, app, Verb::Look).unwrap_or(false) {
+            return false;
+        }
+        for live in self.instances_of(app) {
+            asked |= live.order(&Order::Tail, &[]).is_ok();
+        }
+        asked
     }
 
     /// The instances of an app, by service and number.
