@@ -47,6 +47,7 @@ CREATE TABLE history (
 pub(super) fn open(directories: &Directories, boot: &str) -> Result<Connection, LeaseError> {
     store::open(&directories.run, &[]).map_err(LeaseError::Store)?;
     let path = directories.leases();
+    store::conceal(&path);
     let mut db = Connection::open(&path).map_err(|error| LeaseError::from_sqlite(&path, error))?;
     prepare(&mut db, directories, boot).map_err(|error| error.at(&path))?;
     Ok(db)
