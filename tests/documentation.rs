@@ -12,14 +12,16 @@
 //!
 //! A command runs in a folder that holds `examples/`, the files of the hello example, and as its
 //! app.toml the last whole manifest above; only `hostctl init` finds a script and no app.toml. It
-//! must exit with 0, or listen on a port until it is stopped. Lines behind it in a console must be
-//! among what it says.
+//! must exit with 0, or with what a comment behind it says (`# … exit code 2 …`), or listen on a port
+//! until it is stopped. Lines behind it in a console must be among what it says. A document that
+//! deploys has a hostd.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::support::hostd::Hostd;
 use crate::support::{As, Ran, Scene, eventually, hostctl, kill};
 
 fn root() -> PathBuf {
@@ -116,6 +118,13 @@ fn commands(block: &Block) -> Vec<Typed<'_>> {
     all
 }
 
+/// The exit code that a line has by its comment.
+fn code(line: &str) -> i32 {
+    let said = line.split_once(" # ").and_then(|(_, comment)| comment.split_once("exit code "));
+    let digits = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
+    said.and_then(|(_, text)| digits(text)).unwrap_or(0)
+}
+
 /// A folder as a reader has it.
 fn folder() -> Scene {
     let scene = Scene::new(As::Root);
@@ -184,7 +193,12 @@ fn every_command_works() {
     let mut count = 0;
     for document in documents() {
         let scene = folder();
-        for block in blocks(&document) {
+        let all = blocks(&document);
+        let deploys = |block: &Block| {
+            commands(block).iter().any(|typed| typed.line.starts_with("hostctl deploy"))
+        };
+        let _hostd = all.iter().any(deploys).then(|| Hostd::start_alone(&scene));
+        for block in all {
             if block.kind == "toml" {
                 scene.write("app.toml", &block.text);
             }
@@ -194,7 +208,7 @@ fn every_command_works() {
             for typed in commands(&block) {
                 let ran = run(&scene, typed.line);
                 let said = format!("{}{}", ran.out, ran.err);
-                assert_eq!(ran.code, 0, "{}: {}\n{said}", block.place, typed.line);
+                assert_eq!(ran.code, code(typed.line), "{}: {}\n{said}", block.place, typed.line);
                 for line in typed.shown {
                     assert!(said.contains(line), "{}: {line:?} is not in\n{said}", block.place);
                 }

@@ -167,7 +167,6 @@ fn a_log_that_can_not_be_written() {
 #[test]
 fn what_this_version_does_not_do_is_refused_by_name() {
     let cases = [
-        ("count = 2", "count: only one instance runs in the foreground"),
         ("port = 80\nidle = \"10m\"", "idle: scaling to zero is not done"),
         ("logs = { sinks = [\"journal\"] }", "logs.sinks[0]: only sinks of the form"),
         (
@@ -194,20 +193,19 @@ fn what_this_version_does_not_do_is_refused_by_name() {
 }
 
 #[test]
-fn several_services_need_a_choice() {
+fn a_service_that_is_not_there_is_none() {
     for who in EVERYONE {
         let scene = Scene::new(who);
         let manifest =
             "name = \"demo\"\n[services.a]\nrun = \"true\"\n[services.b]\nrun = \"true\"\n";
-        refused(
-            &scene,
-            manifest,
-            65,
-            &["the app has 2 services", "add --service with one of a, b"],
-        );
+        scene.write("app.toml", manifest);
         scene.run(["run", "app.toml", "--service", "b"]).exited(0);
         let ran = scene.run(["run", "app.toml", "--service", "c"]).exited(65);
         assert!(ran.err.contains("there is no service \"c\""), "{}", ran.err);
+        let ran = scene.run(["run", "app.toml", "--interactive"]).exited(2);
+        assert!(ran.err.contains("add --service NAME to run one of them"), "{}", ran.err);
+        let ran = scene.run(["plan", "app.toml"]).exited(0);
+        assert!(ran.out.contains("demo.a.1 (") && ran.out.contains("demo.b.1 ("), "{}", ran.out);
     }
 }
 

@@ -8,18 +8,22 @@ use serde_json::{Value, json};
 use crate::support::{EVERYONE, Ran, Scene, hostctl};
 
 /// All three standard streams.
-const ALL: &[&str] = &["in", "out", "err"];
+pub const ALL: &[&str] = &["in", "out", "err"];
 
 /// What the terminal showed, and how hostctl ended.
-struct Session {
-    screen: String,
-    piped: String,
-    code: i64,
-    restored: bool,
+pub struct Session {
+    /// The screen.
+    pub screen: String,
+    /// Standard output and error that are pipes.
+    pub piped: String,
+    /// Exit code.
+    pub code: i64,
+    /// The terminal is as it was.
+    pub restored: bool,
 }
 
 /// Start hostctl in a terminal; `streams` of it are the terminal, the others pipes.
-fn play(scene: &Scene, streams: &[&str], arguments: &[&str], steps: Value) -> Session {
+pub fn play(scene: &Scene, streams: &[&str], arguments: &[&str], steps: Value) -> Session {
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("terminal/driver.py");
     let scenario = json!({ "streams": streams, "steps": steps }).to_string();
     let mut command = scene.command(Path::new("python3"));

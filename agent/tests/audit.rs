@@ -136,6 +136,15 @@ fn a_log_written_anew_shows_by_its_head() {
     assert_eq!(found, Broken { line: None, why: Why::HeadMissing });
 }
 
+/// A head that names no entry is held to what it says all the same.
+#[test]
+fn a_head_made_to_name_nothing_shows() {
+    let (lines, heads) = written(&["a".to_owned()]);
+    let nothing = heads[1].text().replace("\"n\":1", "\"n\":0");
+    let found = verify(lines.concat().as_bytes(), Some(&nothing)).unwrap_err();
+    assert_eq!(found, Broken { line: None, why: Why::NoHead });
+}
+
 /// An entry that is right by itself, in the place of another, is not what the next one follows.
 #[test]
 fn an_entry_that_was_exchanged_for_a_right_one_shows() {

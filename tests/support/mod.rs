@@ -5,11 +5,15 @@
 //! that is dropped leaves nothing behind. What a test needs and the machine lacks is said in words
 //! and fails the test: nothing is skipped.
 
+pub mod api;
 pub mod attack;
+pub mod hostd;
 pub mod landlock;
 pub mod launch;
+pub mod load;
 pub mod namespace;
 pub mod ports;
+pub mod random;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;

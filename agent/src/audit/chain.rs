@@ -51,7 +51,9 @@ impl Head {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let head: Head = serde_json::from_str(text).ok()?;
-        (head.text() == text).then_some(head)
+        // No entry has the number 0, so nothing else would be held against such a head.
+        let is_start = head == Head::start();
+        (head.text() == text && (head.n > 0 || is_start)).then_some(head)
     }
 
     /// Take a line, its break included, as the next entry.

@@ -37,7 +37,8 @@ pub(super) struct Drafted {
 }
 
 impl World {
-    /// What a manifest would change.
+    /// What a manifest would change. The answer shows what is deployed, secrets in variables among
+    /// it, so only who may deploy gets it.
     pub(super) fn difference(
         &self,
         request: &PlanRequest,
@@ -45,7 +46,7 @@ impl World {
     ) -> Result<Difference, ErrorBody> {
         let (allow, strict) = (request.allow_unenforced, request.strict);
         let drafted =
-            self.draft(&request.manifest, &request.overrides, peer, Verb::Look, (allow, strict))?;
+            self.draft(&request.manifest, &request.overrides, peer, Verb::Deploy, (allow, strict))?;
         let app = self.apps.get(drafted.app.as_str());
         let running = app.and_then(|app| app.versions.get(&app.record.target));
         let serves = app.is_some_and(|app| app.record.wanted == Wanted::Running);
@@ -229,8 +230,14 @@ impl World {
             versions: BTreeMap::new(),
         });
         let old = app.versions.get(&app.record.target).cloned();
+        let given_up = match app.record.promoted {
+            Some(_) => VersionState::RolledBack,
+            None => VersionState::Failed,
+        };
+        // Only what once served is gone back to.
         for old in app.versions.values_mut().filter(|old| old.state == VersionState::Rolling) {
-            old.state = VersionState::Superseded;
+            old.state = given_up;
+            old.reason = Some(format!("version {number} was deployed before it was ready"));
         }
         app.record.wanted = Wanted::Running;
         app.record.target = number;

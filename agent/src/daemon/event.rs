@@ -24,6 +24,8 @@ use crate::keep::wire::News;
 pub enum Event {
     /// Somebody asks for something.
     Call(Call, Peer, oneshot::Sender<Result<Reply, Box<ErrorBody>>>),
+    /// The same after a moment in which keepers could answer what was asked of them for it.
+    Late(Call, Peer, oneshot::Sender<Result<Reply, Box<ErrorBody>>>),
     /// A keeper said something, with descriptors on board.
     News(Mark, News, Vec<OwnedFd>),
     /// The connection to a keeper has ended, or could not be made.
@@ -94,6 +96,27 @@ pub enum Call {
         /// At most so many, the newest.
         count: usize,
     },
+}
+
+impl Call {
+    /// What it would do to which app; `None` for what only looks.
+    pub fn deed(&self) -> Option<(&'static str, String)> {
+        Some(match self {
+            Call::Deploy(request) => ("deploy", request.manifest.name.clone()),
+            Call::Stop(app, _) => ("stop", app.clone()),
+            Call::Start(app, _) => ("start", app.clone()),
+            Call::Restart(app, _) => ("restart", app.clone()),
+            Call::Scale(app, _) => ("scale", app.clone()),
+            Call::Rollback(app, _) => ("rollback", app.clone()),
+            Call::Remove(app, _) => ("remove", app.clone()),
+            Call::Exec(app, _) => ("exec", app.clone()),
+            Call::Halt => ("halt", String::new()),
+            Call::Host | Call::Apps | Call::App(_) | Call::Plan(_) | Call::History(_) => {
+                return None;
+            }
+            Call::Events { .. } | Call::Audit { .. } => return None,
+        })
+    }
 }
 
 /// What is answered.

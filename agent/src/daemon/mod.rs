@@ -119,6 +119,7 @@ async fn live(
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let beginnings = Beginnings { directories, sender: sender.clone(), clock: since_epoch };
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
+    place.settle().map_err(DaemonError::Place)?;
     tokio::task::spawn_local(signals(sender.clone())?);
     world.recover().map_err(DaemonError::Store)?;
     let listener = place.listen().map_err(DaemonError::Place)?;

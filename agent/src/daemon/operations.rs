@@ -3,6 +3,8 @@
 //! Invariant: an operation changes what is wanted, on disk first; what follows is decided by
 //! [`crate::fleet`]. Each is in the audit log before it is done.
 
+use std::time::{Duration, Instant};
+
 use manifest_spec::api::{
     AuditEntry, Changed, ErrorBody, EventKind, RemoveRequest, ScaleRequest, ServiceRequest, Wanted,
 };
@@ -202,6 +204,25 @@ impl World {
         self.audit
             .append(&peer.actor(), at_ms, Deed::done(action, target, parameters))
             .map_err(|error| refusal::audit(&error))
+    }
+
+    /// Write down who was refused what. Anybody can have themselves refused, so it is done once a
+    /// second at most, and says how many it stands for.
+    pub(super) fn record_refusal(&mut self, peer: &Peer, action: &str, target: &str, why: &str) {
+        let (last, left_out) = self.refusals;
+        if last.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
+            self.refusals = (last, left_out.saturating_add(1));
+            return;
+        }
+        self.refusals = (Some(Instant::now()), 0);
+        let parameters = match left_out {
+            0 => String::new(),
+            more => format!("and {more} more refusals since the last entry"),
+        };
+        let at_ms = self.now_ms();
+        let deed = Deed::refused(action, target, parameters, why);
+        // It is refused all the same.
+        let _ = self.audit.append(&peer.actor(), at_ms, deed);
     }
 
     /// An app that is deployed, and has this service.

@@ -18,6 +18,10 @@ use crate::plan::Directories;
 use crate::plan::facts::variable;
 use crate::store::{self, StoreError};
 
+/// How long the lock is waited for, and how often it is tried: a keeper that was just being started
+/// when its hostd was killed shares the lock until it is executed.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(10), 100);
+
 /// Why hostd has no place.
 #[derive(Debug)]
 pub enum PlaceError {
@@ -67,6 +71,7 @@ impl Place {
         store::open(&directories.run, &[]).map_err(PlaceError::Store)?;
         let lock = lock(&directories.hostd_lock())?;
         known(directories)?;
+        hide_ledger(&directories.leases())?;
         // Whoever may ask something reaches the socket, and sees nothing else on the way.
         fs::set_permissions(&directories.run, fs::Permissions::from_mode(0o711))
             .map_err(|error| PlaceError::Io(directories.run.clone(), error))?;
@@ -76,6 +81,15 @@ impl Place {
     /// Where hostd keeps its files.
     pub fn directories(&self) -> &Directories {
         &self.directories
+    }
+
+    /// Write down that there is a state now: from here on it is missed if it is gone.
+    ///
+    /// # Errors
+    /// When that can't be written.
+    pub fn settle(&self) -> Result<(), PlaceError> {
+        let mark = self.directories.hostd_mark();
+        File::create(&mark).map(drop).map_err(|error| PlaceError::Io(mark, error))
     }
 
     /// The API's socket: anybody may connect, and is asked who they are.
@@ -96,6 +110,26 @@ impl Place {
     }
 }
 
+/// Keep the ledger of leases to its owner: whoever could open it could lock it.
+fn hide_ledger(path: &Path) -> Result<(), PlaceError> {
+    let failed = |error| PlaceError::Io(path.to_owned(), error);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    let private = fs::Permissions::from_mode(0o600);
+    file.set_permissions(private.clone()).map_err(failed)?;
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    match fs::set_permissions(&journal, private) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Take the lock, and write down who has it.
 fn lock(path: &Path) -> Result<OwnedFd, PlaceError> {
     let failed = |error| PlaceError::Io(path.to_owned(), error);
@@ -107,8 +141,7 @@ fn lock(path: &Path) -> Result<OwnedFd, PlaceError> {
         .mode(0o600)
         .open(path)
         .map_err(failed)?;
-    let free = try_lock(&file, Share::Alone).map_err(|errno| failed(errno.into()))?;
-    if !free {
+    if !is_ours_soon(&file).map_err(|errno| failed(errno.into()))? {
         let mut who = String::new();
         let _ = file.read_to_string(&mut who);
         let who = if who.is_empty() { "another hostd".to_owned() } else { who };
@@ -121,13 +154,27 @@ fn lock(path: &Path) -> Result<OwnedFd, PlaceError> {
     Ok(file.into())
 }
 
-/// Refuse to begin anew where a hostd was before: a state that is missing is no empty state.
-fn known(directories: &Directories) -> Result<(), PlaceError> {
-    let mark = directories.hostd_mark();
-    if mark.exists() && !directories.state_file().exists() {
-        return Err(PlaceError::Gone(directories.state_file()));
+/// Lock the file, now or within [`PATIENCE`].
+fn is_ours_soon(file: &File) -> host_sys::Result<bool> {
+    let (pause, times) = PATIENCE;
+    for _ in 0..times {
+        if try_lock(file, Share::Alone)? {
+            return Ok(true);
+        }
+        std::thread::sleep(pause);
     }
-    File::create(&mark).map(drop).map_err(|error| PlaceError::Io(mark, error))
+    Ok(false)
+}
+
+/// Refuse to begin anew where a hostd was before: a state that is missing is no empty state. One
+/// that was ever used is never without a byte.
+fn known(directories: &Directories) -> Result<(), PlaceError> {
+    let state = directories.state_file();
+    let is_there = fs::metadata(&state).is_ok_and(|state| state.len() > 0);
+    match directories.hostd_mark().exists() && !is_there {
+        true => Err(PlaceError::Gone(state)),
+        false => Ok(()),
+    }
 }
 
 /// systemd, if it started hostd (sd_notify(3), sd_watchdog_enabled(3)).

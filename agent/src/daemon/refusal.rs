@@ -152,7 +152,13 @@ pub fn ceiling(wanted: u32, top: u32) -> ErrorBody {
 /// The audit log takes nothing: then nothing is done.
 pub fn audit(error: &AuditError) -> ErrorBody {
     let message = format!("the audit log can't be written or read: {error}");
-    let hint = "nothing was done; see STATE/audit.log and `hostctl audit verify`";
+    let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
+    let hint = match error {
+        AuditError::Io(_, error) if full(error) => {
+            "nothing was done, and what runs goes on; free some space and try again"
+        }
+        _ => "nothing was done; see STATE/audit.log and `hostctl audit verify`",
+    };
     hinted(body(ErrorCode::Unavailable, failure::UNAVAILABLE, message), hint)
 }
 

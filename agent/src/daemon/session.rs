@@ -69,10 +69,15 @@ impl Session {
         let mut incoming = Frames::default();
         let mut buffer = vec![0; CHUNK];
         let mut connected = true;
+        // What is typed before its terminal is there waits where it is.
+        let mut joined = self.input.is_some();
         loop {
             tokio::select! {
                 news = self.running.news.recv() => match news {
-                    Some(CommandNews::Terminal(master)) => connected &= self.join(master).is_ok(),
+                    Some(CommandNews::Terminal(master)) => {
+                        connected &= self.join(master).is_ok();
+                        joined = true;
+                    }
                     Some(CommandNews::Ended(ending)) => return self.finish(last(&ending)).await,
                     Some(CommandNews::NotStarted(text, exit_code)) => {
                         return self.finish(Frame::Failed { exit_code, text }).await;
@@ -82,7 +87,7 @@ impl Session {
                         return self.finish(Frame::Exit(Exit::Signaled(number::KILL))).await;
                     }
                 },
-                read = reader.read(&mut buffer), if connected => match read {
+                read = reader.read(&mut buffer), if connected && joined => match read {
                     Ok(length) if length > 0 => {
                         incoming.push(&buffer[..length]);
                         connected = self.obey(&mut incoming).await;

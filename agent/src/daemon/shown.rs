@@ -20,6 +20,7 @@ use super::services::{Service, ServicePort};
 use super::world::{App, World};
 use crate::cgroup::{Cgroups, folder, scope, usage};
 use crate::keep::assignment::Name;
+use crate::keep::wire::Order;
 use crate::lease::holder;
 use crate::supervise::instance::State;
 
@@ -167,6 +168,7 @@ impl World {
             version: live.version,
             state: state(live.instance.state()),
             since_ms: now_ms.saturating_sub(age),
+            started_ms: status.and_then(|status| status.started_ms).filter(|_| live.link.is_some()),
             pid: status.and_then(|status| status.init).filter(|_| live.link.is_some()),
             restarts: live.instance.restarts(),
             failures: live.instance.failures(),
@@ -174,9 +176,22 @@ impl World {
             next_try_ms: next.map(|at| now_ms + at.saturating_sub(now).as_millis() as u64),
             ports: service.map(|service| ports(live, service)).unwrap_or_default(),
             usage: live.link.as_ref().and_then(|_| measured(live, service)),
-            last_lines: live.tail.clone(),
+            last_lines: live.tail.iter().map(|line| cleaned(line)).collect(),
             denied: live.denied.clone(),
         }
+    }
+
+    /// Have the keepers of an app say the last lines of their programs; `false` if there are none,
+    /// or if the peer may not see them.
+    pub(super) fn ask_for_lines(&self, app: &str, peer: &Peer) -> bool {
+        let mut asked = false;
+        if !self.may(peer, app, Verb::Look).unwrap_or(false) {
+            return false;
+        }
+        for live in self.instances_of(app) {
+            asked |= live.order(&Order::Tail, &[]).is_ok();
+        }
+        asked
     }
 
     /// The instances of an app, by service and number.
@@ -231,6 +246,12 @@ fn ports(live: &Live, service: &Service) -> Vec<PortStatus> {
         }
     };
     service.ports.iter().map(port).collect()
+}
+
+/// A program's line without control characters: whoever shows it may have a terminal.
+fn cleaned(line: &str) -> String {
+    let whole = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.into() };
+    line.chars().map(whole).collect()
 }
 
 fn reached(port: &PortStatus) -> String {

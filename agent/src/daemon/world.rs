@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use manifest_spec::api::ErrorBody;
+use manifest_spec::api::{ErrorBody, ErrorCode};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::chronicle::Chronicle;
@@ -74,6 +74,8 @@ pub struct World {
     pub(super) commands: u32,
     /// Instances whose memory is not on disk as it is here.
     pub(super) unwritten: BTreeSet<Name>,
+    /// When a refusal was last recorded, and how many since then were not.
+    pub(super) refusals: (Option<Instant>, u32),
     /// Where the folders of its instances are, below RUN.
     pub(super) place: String,
     /// Who shows what instances write, if somebody does.
@@ -82,6 +84,9 @@ pub struct World {
     stuck: Option<Instant>,
     chance: u64,
 }
+
+/// How long keepers get to say the last lines of their programs before an app is shown.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// When what the disk did not take is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -139,6 +144,7 @@ impl World {
             halting: false,
             commands: 0,
             unwritten: BTreeSet::new(),
+            refusals: (None, 0),
             place: folder::INSTANCES.to_owned(),
             front: None,
             stuck: None,
@@ -149,7 +155,14 @@ impl World {
     /// Take in what happened; whatever follows from it is done by [`World::settle`].
     pub fn take(&mut self, event: Event) {
         match event {
-            Event::Call(call, peer, reply) => {
+            Event::Call(Call::App(app), peer, reply) if self.ask_for_lines(&app, &peer) => {
+                let sender = self.sender.clone();
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(MOMENT).await;
+                    let _ = sender.send(Event::Late(Call::App(app), peer, reply));
+                });
+            }
+            Event::Call(call, peer, reply) | Event::Late(call, peer, reply) => {
                 let answer = self.answer(call, &peer);
                 // Whoever asked may have gone.
                 let _ = reply.send(answer.map_err(Box::new));
@@ -210,7 +223,17 @@ impl World {
     }
 
     fn answer(&mut self, call: Call, peer: &Peer) -> Result<Reply, ErrorBody> {
-        self.permit(&call, peer)?;
+        let deed = call.deed();
+        let answer = self.permit(&call, peer).and_then(|()| self.perform(call, peer));
+        if let (Err(error), Some((action, target))) = (&answer, deed)
+            && error.code == ErrorCode::Forbidden
+        {
+            self.record_refusal(peer, action, &target, &error.message);
+        }
+        answer
+    }
+
+    fn perform(&mut self, call: Call, peer: &Peer) -> Result<Reply, ErrorBody> {
         match call {
             Call::Host => Ok(Reply::Host(Box::new(self.host_status()))),
             Call::Apps => Ok(Reply::Apps(self.app_list(peer)?)),

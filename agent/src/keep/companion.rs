@@ -232,12 +232,10 @@ impl Companion for Desk {
             match sources.get(*place) {
                 Some(Source::Listener) => knock = true,
                 Some(Source::Notifications) => self.take_notifications(),
-                Some(Source::Connection(place)) => {
-                    if !self.obey(*place, &mut wishes) {
-                        silent.push(*place);
-                    }
+                Some(Source::Connection(place)) if !self.obey(*place, &mut wishes) => {
+                    silent.push(*place);
                 }
-                None => {}
+                Some(Source::Connection(_)) | None => {}
             }
         }
         for place in silent.into_iter().rev() {

@@ -45,7 +45,7 @@ fn keep(count: u32, folder: &Path) -> std::io::Result<()> {
     let mut passed = process::take_passed(count)?.into_iter();
     process::close_all_on_exec()?;
     let missing = || std::io::Error::from(std::io::ErrorKind::InvalidInput);
-    let _lock = passed.next().ok_or_else(missing)?;
+    let lock = passed.next().ok_or_else(missing)?;
     let connection = passed.next().ok_or_else(missing)?;
     let sockets: Vec<OwnedFd> = passed.collect();
     let directories = facts::directories().map_err(|_| missing())?;
@@ -73,6 +73,9 @@ fn keep(count: u32, folder: &Path) -> std::io::Result<()> {
         }
     };
     desk.conclude(ending);
+    // In this order: whoever hears the connection end may start the instance anew.
+    drop(lock);
+    drop(desk);
     Ok(())
 }
 

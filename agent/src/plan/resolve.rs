@@ -71,11 +71,12 @@ pub struct Settings {
 }
 
 /// Who keeps an instance running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Keeper {
     /// Somebody who waits in front of it, or a unit of another supervisor.
+    #[default]
     Foreground,
-    /// hostd.
+    /// hostd, or hostctl with all services of an app in the foreground.
     Daemon,
 }
 
@@ -216,10 +217,7 @@ fn choose<'a>(manifest: &'a Manifest, wanted: Option<&str>) -> Result<&'a Servic
         (None, [service]) => Ok(service),
         (None, _) => Err(Diagnostic::new(
             "services",
-            format!(
-                "the app has {} services, and this version runs one at a time",
-                manifest.services.len()
-            ),
+            format!("the app has {} services, and one is meant here", manifest.services.len()),
         )
         .with_hint(format!("add --service with one of {}", names()))),
     }

@@ -185,7 +185,7 @@ pub(super) fn unenforced(
         name(
             false,
             &what,
-            "this version runs one service at a time: start it first with --service",
+            "with --service it runs alone: start what it needs first, or leave out --service",
         );
     }
     found

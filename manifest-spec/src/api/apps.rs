@@ -147,6 +147,9 @@ pub struct InstanceStatus {
     pub state: InstanceState,
     /// Since when it is so, Unix time in milliseconds.
     pub since_ms: u64,
+    /// When its program was started, Unix time in milliseconds; absent if none runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_ms: Option<u64>,
     /// The program's process as the host sees it, absent if none runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::network::rules::OwnAddress;
-use agent::plan::{Settings, facts};
+use agent::plan::{Keeper, Settings, facts};
 use agent::planning::{self, Planned, Source};
 use agent::source::{self, Loaded, Overrides};
 use manifest_spec::api::{self, ManifestSource, OverridesWire};
@@ -35,6 +35,8 @@ pub struct InHand {
     pub address: Option<OwnAddress>,
     /// Sockets that hostctl's caller gave for it.
     pub sockets: Vec<(Protocol, u16)>,
+    /// Who keeps it running.
+    pub keeper: Keeper,
 }
 
 /// The manifest file the arguments name.
@@ -77,6 +79,11 @@ pub fn load(
 ) -> Result<Loaded, Error> {
     let overrides = overrides(manifest)?;
     Ok(agent::source::load(&text.name, &text.text, drop_in, &overrides)?)
+}
+
+/// Where the operator's drop-in for an app would be; nowhere if there is no place for one.
+pub fn drop_in(app: &str) -> PathBuf {
+    facts::directories().map(|all| all.drop_in(app)).unwrap_or_default()
 }
 
 /// What the arguments and the environment put on top of a manifest.
@@ -134,6 +141,7 @@ pub fn plan(
         service: host.service.clone(),
         address: held.address,
         sockets: held.sockets.clone(),
+        keeper: held.keeper,
         term: facts::variable("TERM").filter(|_| is_terminal()),
         grace: host.grace.as_deref().map(grace).transpose()?,
         ..Settings::default()

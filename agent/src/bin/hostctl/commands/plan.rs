@@ -5,45 +5,82 @@ pub mod page;
 use std::process::ExitCode;
 
 use agent::plan::advice::{self, Advice};
-use agent::plan::{Plan, explain};
+use agent::plan::{Keeper, Plan, explain};
 use agent::sandbox::{self, step::Step};
 use agent::source::Loaded;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use agent::planning::Planned;
 
-use super::load::{self, InHand};
+use super::load::{self, InHand, Text};
 use crate::cli::PlanArguments;
 use crate::ui::Ui;
 use agent::failure::Error;
 
-pub fn plan(arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
+pub fn plan(mut arguments: PlanArguments, ui: &Ui) -> Result<ExitCode, Error> {
     let text = load::text(&arguments.manifest, &arguments.flags)?;
-    let Planned { loaded, plan, facts, .. } =
-        load::plan(&text, &arguments.manifest, &arguments.host, &InHand::default())?;
-    let steps = sandbox::build(&plan, &facts);
-    let advice = advice::advise(&plan);
-    if arguments.json {
-        let mut value = explain::json(&plan, &steps, &|key| origin(key, &loaded));
-        value["file"] = json!(text.name);
-        value["steps"] = json!(names(&steps));
-        value["warnings"] = json!(advice);
-        ui.answer(&format!("{value:#}\n"))?;
-    } else {
-        let mut shown = format!("{} ({})\n\n", plan.instance_name(), text.name);
-        let width = page::terminal_width();
-        shown.push_str(&values(&plan, arguments.origin.then_some(&loaded), width));
-        if arguments.steps {
-            shown.push_str(&format!("\nsteps\n{}", numbered(&names(&steps), width)));
+    let mut broken = Vec::new();
+    let mut values = Vec::new();
+    let mut pages = Vec::new();
+    let services = services(&text, &arguments)?;
+    // All together they are supervised, as by hostd.
+    let keeper = if services.len() > 1 { Keeper::Daemon } else { Keeper::Foreground };
+    let in_hand = InHand { keeper, ..InHand::default() };
+    for service in services {
+        arguments.host.service = service;
+        let planned = load::plan(&text, &arguments.manifest, &arguments.host, &in_hand)?;
+        match arguments.json {
+            true => values.push(json(&planned, &text)),
+            false => pages.push(page_of(&planned, &text, &arguments)),
         }
-        shown.push_str(&remarks(&plan, &advice, width));
-        ui.answer(&shown)?;
+        broken.extend(planned.plan.unenforced.into_iter().filter(|one| one.strict));
     }
-    let broken: Vec<_> = plan.unenforced.into_iter().filter(|one| one.strict).collect();
+    match values.len() {
+        0 => ui.answer(&pages.join("\n"))?,
+        1 => ui.answer(&format!("{:#}\n", values[0]))?,
+        _ => ui.answer(&format!("{:#}\n", json!({ "services": values })))?,
+    }
     if arguments.host.strict && !broken.is_empty() {
         return Err(Error::Strict(broken));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The services to plan, as `--service` would name them: the one that was named, the only one, or
+/// all of them in the manifest's order.
+fn services(text: &Text, arguments: &PlanArguments) -> Result<Vec<Option<String>>, Error> {
+    if arguments.host.service.is_some() {
+        return Ok(vec![arguments.host.service.clone()]);
+    }
+    let loaded = load::load(text, &arguments.manifest, load::drop_in)?;
+    let names = loaded.manifest.services.iter().map(|service| Some(service.name.to_string()));
+    match loaded.manifest.services.len() {
+        1 => Ok(vec![None]),
+        _ => Ok(names.collect()),
+    }
+}
+
+fn json(planned: &Planned, text: &Text) -> Value {
+    let Planned { loaded, plan, facts, .. } = planned;
+    let steps = sandbox::build(plan, facts);
+    let mut value = explain::json(plan, &steps, &|key| origin(key, loaded));
+    value["file"] = json!(text.name);
+    value["steps"] = json!(names(&steps));
+    value["warnings"] = json!(advice::advise(plan));
+    value
+}
+
+fn page_of(planned: &Planned, text: &Text, arguments: &PlanArguments) -> String {
+    let Planned { loaded, plan, facts, .. } = planned;
+    let mut shown = format!("{} ({})\n\n", plan.instance_name(), text.name);
+    let width = page::terminal_width();
+    shown.push_str(&values(plan, arguments.origin.then_some(loaded), width));
+    if arguments.steps {
+        let steps = sandbox::build(plan, facts);
+        shown.push_str(&format!("\nsteps\n{}", numbered(&names(&steps), width)));
+    }
+    shown.push_str(&remarks(plan, &advice::advise(plan), width));
+    shown
 }
 
 fn values(plan: &Plan, origins: Option<&Loaded>, width: Option<usize>) -> String {

@@ -94,9 +94,9 @@ fn row(one: &InstanceStatus, now: u64) -> Vec<Cell> {
     ]
 }
 
-/// How long it has been as it is.
+/// How long its program has been running.
 pub fn up(one: &InstanceStatus, now: u64) -> String {
-    words::since(one.since_ms, now)
+    one.started_ms.map_or("-".to_owned(), |then| words::since(then, now))
 }
 
 /// A number that was added up process by process, with a sign that it is one.

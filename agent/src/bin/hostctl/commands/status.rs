@@ -98,10 +98,11 @@ fn ports(all: &[PortStatus]) -> String {
 fn instance_page(one: &InstanceStatus, now: u64, look: Look) -> String {
     let (word, tone) = board::state_in_words(one.state);
     let state = tone.paint(word, look.colour);
-    let mut text = format!("  {}  {state} {}", one_line(&one.name), ps::up(one, now));
+    let since = words::since(one.since_ms, now);
+    let mut text = format!("  {}  {state} for {since}", one_line(&one.name));
     text.push_str(&format!(", version {}", one.version));
     if let Some(pid) = one.pid {
-        text.push_str(&format!(", pid {pid}"));
+        text.push_str(&format!(", up {}, pid {pid}", ps::up(one, now)));
     }
     if one.restarts > 0 {
         text.push_str(&format!(", {}", words::count(one.restarts, "restart")));

@@ -46,12 +46,12 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
     }
     let sockets = sockets::take()?;
     if arguments.host.service.is_none() && sockets.is_empty() {
-        let loaded = load::load(&text, &arguments.manifest, |app| drop_in(app))?;
+        let loaded = load::load(&text, &arguments.manifest, load::drop_in)?;
         if crew::is_meant(&loaded.manifest) {
             return crew::run(&text, &arguments, choice == Choice::Smallest, ui);
         }
     }
-    let in_hand = InHand { address: None, sockets: sockets::described(&sockets) };
+    let in_hand = InHand { sockets: sockets::described(&sockets), ..InHand::default() };
     let planned = load::plan(&text, &arguments.manifest, &arguments.host, &in_hand)?;
     let broken: Vec<_> = planned.plan.unenforced.iter().filter(|one| one.strict).cloned().collect();
     if arguments.host.strict && !broken.is_empty() {
@@ -87,10 +87,6 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         })?;
     conclude(&finished, &plan, ui);
     Ok(ExitCode::from(exit_code(finished.outcome.exit)))
-}
-
-fn drop_in(app: &str) -> std::path::PathBuf {
-    facts::directories().map(|all| all.drop_in(app)).unwrap_or_default()
 }
 
 /// What the app needs for itself, and the plan for the offset it was found at.
