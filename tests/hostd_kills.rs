@@ -189,7 +189,9 @@ fn seen(hostd: &Hostd<'_>, app: &str) -> (Value, Value) {
         return (Value::Null, Value::Null);
     }
     let status = answer.done();
-    let version = hostd.get(&format!("/v1/apps/{app}/history"))["versions"][0]["version"].clone();
+    let history = hostd.api().ask("GET", &format!("/v1/apps/{app}/history"), &Value::Null);
+    // It can have gone in between.
+    let version = history.json()["versions"][0]["version"].clone();
     let services = status["services"].as_array().unwrap().iter();
     let counts: Vec<_> = services.map(|one| json!([one["name"], one["count"]])).collect();
     (json!([version, status["wanted"], counts]), status)

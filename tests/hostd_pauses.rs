@@ -45,7 +45,11 @@ fn what_it_did_not_read_is_no_end_of_an_instance() {
         hostd.instance("talk.main.1")["pid"].as_i64() == Some(pid)
     });
     let instance = hostd.instance("talk.main.1");
-    assert_eq!((&instance["restarts"], &instance["failures"]), (&0.into(), &0.into()), "{instance}");
+    assert_eq!(
+        (&instance["restarts"], &instance["failures"]),
+        (&0.into(), &0.into()),
+        "{instance}"
+    );
     let ran = scene.run(["exec", "talk", "--", "echo", "heard"]).exited(0);
     assert_eq!(ran.out, "heard\n");
 }

@@ -55,8 +55,16 @@ struct Load {
     failed: u64,
 }
 
-/// wrk until it is told to end.
-fn load() -> Outcome<Child> {
+/// wrk, which ends when it is told to, at the latest when this is dropped.
+struct Wrk(Child);
+
+impl Drop for Wrk {
+    fn drop(&mut self) {
+        end(&mut self.0, "INT");
+    }
+}
+
+fn load() -> Outcome<Wrk> {
     Command::new("wrk")
         .args(["--threads", "1", "--connections", "16", "--duration", "600s"])
         .args(["--header", "Connection: close"])
@@ -64,12 +72,13 @@ fn load() -> Outcome<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
+        .map(Wrk)
         .map_err(|error| format!("start wrk (package wrk): {error}"))
 }
 
-fn result(mut wrk: Child) -> Outcome<Load> {
-    let output = wrk.stdout.take();
-    end(&mut wrk, "INT");
+fn result(mut wrk: Wrk) -> Outcome<Load> {
+    let output = wrk.0.stdout.take();
+    drop(wrk);
     let said = output.and_then(|output| std::io::read_to_string(output).ok()).unwrap_or_default();
     let strange = || format!("read what wrk said: {said}");
     let after = |key: &str| said.lines().find_map(|line| line.trim().strip_prefix(key));
