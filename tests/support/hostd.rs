@@ -231,6 +231,7 @@ impl<'a> Hostd<'a> {
 }
 
 impl Drop for Hostd<'_> {
+    #[allow(clippy::print_stderr)] // shown beside a failure, to explain it
     fn drop(&mut self) {
         self.kill();
         loop {
