@@ -19,15 +19,15 @@ VM_KERNEL ?= 6.1
 BUILD_NEEDS := gcc libc6-dev
 RUN_NEEDS   := $(BUILD_NEEDS) python3
 TEST_NEEDS  := $(RUN_NEEDS) busybox-static iproute2 nftables nginx nodejs postgresql redis-server ruby util-linux
-BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap crun iproute2 nginx util-linux wrk
+BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap conmon crun iproute2 nginx podman python3 supervisor util-linux wrk
 VM_NEEDS    := $(BUILD_NEEDS) debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 util-linux
 
 .PHONY: build run test vm-test bench lint clean
 
 build:
 	@.ci/packages $(BUILD_NEEDS)
-	@echo "make: building hostctl (release, static)"
-	@cargo build $(CARGO_FLAGS) --release --package agent --bin hostctl
+	@echo "make: building hostctl and hostd (release, static)"
+	@cargo build $(CARGO_FLAGS) --release --package agent --bins
 
 run:
 	@.ci/packages $(RUN_NEEDS)
@@ -37,17 +37,25 @@ run:
 	@$(HOSTCTL) run examples/hello/app.toml --port-offset 3
 
 # The end-to-end tests start the binaries, which "cargo test" alone does not build, and read the
-# manifests of all dependencies, those of other platforms too, which a build does not fetch.
+# manifests of all dependencies, those of other platforms too, which a build does not fetch. Where
+# QEMU is installed they go on in a guest, with all scenarios of "make vm-test" or those named in
+# SCENARIOS.
 test:
 	@.ci/packages $(TEST_NEEDS)
 	@cargo fetch --quiet --locked
 	@echo "make: building the binaries and the tests"
 	@cargo build $(CARGO_FLAGS) --workspace --bins
 	@cargo test $(CARGO_FLAGS) --workspace
+	@if command -v qemu-system-x86_64 > /dev/null; then \
+		$(MAKE) --no-print-directory vm-test; \
+	else \
+		echo "make: no scenarios in a guest: that needs the package qemu-system-x86"; \
+	fi
 
 # What needs a host that systemd runs: scenarios in a Debian guest under QEMU, as root. SCENARIOS
 # names those to run; VM_KERNEL is the beginning of the version of a kernel that the guest has.
 vm-test: export HOSTCTL_BIN = $(BUILT)/hostctl
+vm-test: export HOSTD_BIN = $(BUILT)/hostd
 vm-test:
 	@.ci/packages $(VM_NEEDS)
 	@echo "make: building the binaries and the tests"
@@ -66,6 +74,9 @@ bench:
 	@cargo bench $(CARGO_FLAGS) --package e2e --bench start
 	@echo "make: requests a second, a minute or two; BENCH_SECONDS sets for how long each time"
 	@cargo bench $(CARGO_FLAGS) --package e2e --bench network
+	@cargo build $(CARGO_FLAGS) --release --package agent --bin hostd
+	@echo "make: the daemon, a few minutes; BENCH_IDLE_SECONDS sets how long it is left alone"
+	@cargo bench $(CARGO_FLAGS) --package e2e --bench hostd
 
 lint:
 	@.ci/packages $(BUILD_NEEDS)

@@ -189,7 +189,9 @@ fn seen(hostd: &Hostd<'_>, app: &str) -> (Value, Value) {
         return (Value::Null, Value::Null);
     }
     let status = answer.done();
-    let version = hostd.get(&format!("/v1/apps/{app}/history"))["versions"][0]["version"].clone();
+    let history = hostd.api().ask("GET", &format!("/v1/apps/{app}/history"), &Value::Null);
+    // It can have gone in between.
+    let version = history.json()["versions"][0]["version"].clone();
     let services = status["services"].as_array().unwrap().iter();
     let counts: Vec<_> = services.map(|one| json!([one["name"], one["count"]])).collect();
     (json!([version, status["wanted"], counts]), status)
@@ -302,9 +304,9 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_started_twice() {
         let mut random = Random::new();
         let mut hostd = Hostd::start(&scene);
         let mut models = models();
-        for place in 0..models.len() {
-            hostd.deploy_and_wait(&models[place].text());
-            (models[place].deployed, models[place].running) = (true, true);
+        for model in &mut models {
+            hostd.deploy_and_wait(&model.text());
+            (model.deployed, model.running) = (true, true);
         }
         for round in 0..ROUNDS {
             let place = random.below(4) as usize;

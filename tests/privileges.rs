@@ -147,3 +147,17 @@ fn no_way_leads_back_up() {
         scene.attack("regain", "", BARE).attempts(who, &regains(who));
     }
 }
+
+/// The other way, from a caller that goes last, needs a privilege: the guest of vm-tests has it.
+#[test]
+fn an_app_that_its_caller_lets_go_first_when_memory_runs_out_stays_so() {
+    for who in EVERYONE {
+        let scene = Scene::new(who);
+        scene.shell_app("cat /proc/self/oom_score_adj", "");
+        let mut command = scene.command("sh".as_ref());
+        let line = "echo 200 > /proc/self/oom_score_adj; exec \"$@\"";
+        command.args(["-c", line, "sh"]).arg(crate::support::hostctl());
+        let output = command.args(["run", "--quiet", "app.toml"]).output().unwrap();
+        assert_eq!(Ran::from(output).exited(0).out, "200\n", "{who:?}");
+    }
+}

@@ -4,8 +4,6 @@
 //! synchronous=FULL), so that it survives any crash; a file of another format, or a broken one, is
 //! never taken for an empty one. What is in the tables is their users' matter.
 
-use std::fs::{File, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,7 +89,7 @@ pub fn open(directories: &Directories) -> Result<Connection, StateError> {
     store::open(&directories.state, &[]).map_err(StateError::Store)?;
     let path = directories.state_file();
     let prepare = || {
-        conceal(&path);
+        store::conceal(&path);
         let mut db = Connection::open(&path)?;
         db.busy_timeout(PATIENCE)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
@@ -115,13 +113,6 @@ pub fn open(directories: &Directories) -> Result<Connection, StateError> {
             format!("format {found}, but this hostctl writes format {VERSION}"),
         )),
     }
-}
-
-/// Make the file nobody else's to read: it has every value that was ever set. SQLite makes those
-/// beside it alike. What can't be made or changed, SQLite says on opening.
-fn conceal(path: &Path) {
-    let file = File::options().create(true).append(true).mode(0o600).open(path);
-    let _ = file.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
 }
 
 /// The same tables in memory alone.

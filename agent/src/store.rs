@@ -5,9 +5,10 @@
 //! state directory only links of root and the caller are followed. Nothing is read from or written
 //! to a directory before it was checked.
 
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use host_sys::file::{self, Kind};
@@ -65,6 +66,17 @@ pub fn open(root: &Path, below: &[&str]) -> Result<OwnedFd, StoreError> {
             Err(errno) => Err(StoreError::kernel(path, errno)),
         }
     })
+}
+
+/// Make a file for SQLite, which would make it by the umask alone, nobody else's to read; those that
+/// it makes beside it get the same mode. What can't be made or changed, it says itself on opening.
+pub fn conceal(path: &Path) {
+    // One that is there is not opened: closing it would give up the locks that this process has on
+    // it by another descriptor (fcntl(2)).
+    let new = File::options().write(true).create_new(true).mode(0o600).open(path);
+    if new.is_err() {
+        let _ = fs::set_permissions(path, Permissions::from_mode(0o600));
+    }
 }
 
 /// Open `root/below…` if all of it exists. Changes nothing.

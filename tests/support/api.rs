@@ -11,18 +11,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::programs;
+
 /// Longest time that an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Sends standard input to a Unix socket and prints what comes back.
-const PASS: &str = "
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-s.sendall(sys.stdin.buffer.read())
-while data := s.recv(65536):
-    sys.stdout.buffer.write(data)
-";
 
 /// What was answered.
 #[derive(Debug, Clone)]
@@ -94,9 +86,20 @@ pub struct Api {
 impl Api {
     /// Ask; `None` when there was no whole answer.
     pub fn try_ask(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
+        self.try_ask_with(method, path, body, "Connection: close")
+    }
+
+    /// Ask with this line in the head, and be answered.
+    #[track_caller]
+    pub fn ask_with(&self, method: &str, path: &str, body: &Value, line: &str) -> Answer {
+        let answer = self.try_ask_with(method, path, body, line);
+        answer.unwrap_or_else(|| panic!("{method} {path} was not answered"))
+    }
+
+    fn try_ask_with(&self, method: &str, path: &str, body: &Value, line: &str) -> Option<Answer> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: hostd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: hostd\r\n{line}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let request = [head.as_bytes(), body.as_bytes()].concat();
@@ -136,10 +139,13 @@ impl Api {
             true => "--clear-groups".to_owned(),
             false => format!("--groups={}", groups.join(",")),
         };
+        let client = self.socket.with_file_name("../pass");
+        if !client.exists() {
+            programs::put("pass", &client);
+        }
         let mut child = Command::new("setpriv")
             .args([format!("--reuid={uid}"), format!("--regid={gid}"), groups])
-            .args(["/usr/bin/python3", "-c", PASS])
-            .arg(&self.socket)
+            .args([&client, &self.socket])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

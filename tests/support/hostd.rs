@@ -5,16 +5,14 @@
 //! every keeper of the scene's directories is ended by its number, and every sandbox with it.
 
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::api::{Answer, Api};
-use super::{Ran, Scene, eventually, kill};
+use super::{Ran, Scene, eventually, kill, programs};
 
 /// A hostd, and the scene it is in.
 #[derive(Debug)]
@@ -233,6 +231,7 @@ impl<'a> Hostd<'a> {
 }
 
 impl Drop for Hostd<'_> {
+    #[allow(clippy::print_stderr)] // of a test that fails
     fn drop(&mut self) {
         self.kill();
         loop {
@@ -292,22 +291,8 @@ impl Scene {
     /// Put the program `tests/programs/service.c` into the app's folder, with a journal that every
     /// user may write.
     pub fn service(&self) -> Journal {
-        static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
-        let program = BUILT.get_or_init(|| {
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/service.c");
-            let target = self.outside().join("service");
-            let built = Command::new("cc")
-                .args(["-static", "-O1", "-Wall", "-o"])
-                .args([&target, &source])
-                .stderr(Stdio::piped())
-                .output()
-                .expect("a C compiler (package gcc) is needed for the programs");
-            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-            std::fs::read(&target).unwrap()
-        });
         let path = self.app().join("service");
-        std::fs::write(&path, program).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        programs::put("service", &path);
         Journal(self.open_directory("journal"))
     }
 }

@@ -13,7 +13,9 @@ pub mod launch;
 pub mod load;
 pub mod namespace;
 pub mod ports;
+pub mod programs;
 pub mod random;
+pub mod schema;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;

@@ -1,7 +1,8 @@
 # Runs the wanted scenarios inside the guest, one after the other, and reports on them
 # (vm-tests/src/report.rs has the words). A scenario is a script that gets
 #
-#   $HOSTCTL   the program
+#   $HOSTCTL, $HOSTD
+#              the programs
 #   $E2E, $ENFORCEMENT, $GROUND, $PRIVATE
 #              its tests
 #   $SOURCES   where the sources are, as when they were built
@@ -16,7 +17,7 @@ delivery=/run/delivery
 progress=/var/lib/promises
 again=99
 
-export HOSTCTL=$delivery/bin/hostctl E2E=$delivery/bin/e2e
+export HOSTCTL=$delivery/bin/hostctl HOSTD=$delivery/bin/hostd E2E=$delivery/bin/e2e
 export ENFORCEMENT=$delivery/bin/enforcement
 export GROUND=$delivery/bin/ground PRIVATE=$delivery/bin/private
 SOURCES=$(cat $delivery/sources-path)

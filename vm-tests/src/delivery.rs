@@ -18,8 +18,9 @@ impl Programs {
     /// # Errors
     /// Which variable is missing.
     pub fn from_environment() -> Result<Programs, String> {
-        const VARIABLES: [(&str, &str); 5] = [
+        const VARIABLES: [(&str, &str); 6] = [
             ("hostctl", "HOSTCTL_BIN"),
+            ("hostd", "HOSTD_BIN"),
             ("e2e", "E2E_BIN"),
             ("enforcement", "ENFORCEMENT_BIN"),
             ("ground", "GROUND_BIN"),
@@ -76,7 +77,9 @@ pub fn make(programs: &Programs, wanted: &[String], scratch: &Scratch) -> Result
         .map_err(failed)?;
     let into = folder.join("sources");
     std::fs::create_dir_all(into.join("agent")).map_err(failed)?;
-    for (part, place) in [("tests", ""), ("examples", ""), ("agent/tests", "agent")] {
+    for (part, place) in
+        [("tests", ""), ("examples", ""), ("packaging", ""), ("agent/tests", "agent")]
+    {
         run(Command::new("cp").arg("-R").args([sources.join(part), into.join(place)]))?;
     }
     disk(&folder, &image, 1 << 30)?;

@@ -16,6 +16,8 @@ use crate::lease::holder::Process;
 
 /// First part of the names of our folders.
 const PREFIX: &str = "hostctl-";
+/// How many folders of other instances a start looks at.
+const SWEPT: usize = 16;
 /// How often a folder is tried to be removed while the kernel still takes leave of its processes.
 const TRIES: u32 = 50;
 /// Time between two tries.
@@ -34,7 +36,7 @@ impl Cgroup {
     /// # Errors
     /// [`CgroupError::Make`] where this user may not, or the folder is there.
     pub fn make(parent: &Path, instance: &str, process: Process) -> Result<Cgroup, CgroupError> {
-        sweep(parent);
+        sweep(parent, instance, process);
         let Process { pid, started, namespace } = process;
         let path = parent.join(format!("{PREFIX}{instance}-{pid}-{started}-{namespace}"));
         DirBuilder::new().create(&path).map_err(|error| CgroupError::Make(path.clone(), error))?;
@@ -73,17 +75,32 @@ impl Drop for Cgroup {
     }
 }
 
-/// Remove folders whose hostctl has ended. One that still has processes stays: the kernel refuses.
-/// So does one of another pid namespace, of which nothing can be known from here.
-fn sweep(parent: &Path) {
+/// Remove folders whose hostctl has ended: those of this instance, and of all others a few, each
+/// time some, because a start is not to cost more the more instances there are. One that still has
+/// processes stays: the kernel refuses. So does one of another pid namespace, of which nothing can be
+/// known from here.
+fn sweep(parent: &Path, instance: &str, process: Process) {
     let Ok(entries) = fs::read_dir(parent) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let left = name.to_str().and_then(maker).is_some_and(|process| !process.is_alive());
-        if left {
-            let _ = fs::remove_dir(entry.path());
+    let made = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        Some((maker(&name)?, name))
+    };
+    let (mut looked, mut others): (Vec<_>, Vec<_>) =
+        entries.flatten().filter_map(made).partition(|(_, name)| is_of(name, instance));
+    let count = others.len().max(1);
+    others.rotate_left(process.pid.unsigned_abs() as usize % count);
+    others.truncate(SWEPT);
+    looked.append(&mut others);
+    for (process, name) in looked {
+        if !process.is_alive() {
+            let _ = fs::remove_dir(parent.join(name));
         }
     }
+}
+
+fn is_of(name: &str, instance: &str) -> bool {
+    let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix(instance));
+    rest.is_some_and(|rest| rest.starts_with('-'))
 }
 
 /// The process that made a folder, by its name.

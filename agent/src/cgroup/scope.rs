@@ -9,19 +9,21 @@
 //! ([`Scope::make_room`]).
 //!
 //! Invariant: a scope does not outlive both its placeholder and its app, so nothing is left
-//! whatever ends hostctl, and when; seconds later at most. Never moves hostctl, and no process but
-//! the placeholder.
+//! whatever ends hostctl, and when; seconds later at most. Moves no process but the placeholder, and
+//! of those that asked for it, the caller.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | [`request`] | what is asked of systemd and what its answers mean |
 //! | [`call`], [`reply`] | D-Bus messages as bytes |
 //! | [`bus`] | a connection |
+//! | [`manager`] | how systemd itself stands |
 //! | [`place`] | cgroups, their folders, and which of them are units |
 //! | [`placeholder`] | the first process |
 
 mod bus;
 mod call;
+mod manager;
 pub(super) mod place;
 mod placeholder;
 mod reply;
@@ -36,6 +38,7 @@ use host_sys::{Errno, creds, xattr};
 
 use super::ground::is_inhabited;
 use bus::{Bus, BusError};
+pub use manager::goes_down;
 use placeholder::Placeholder;
 use request::{Answer, Hearing, Wanted};
 
@@ -74,9 +77,9 @@ pub enum ScopeError {
     NotStarted(String, String),
     /// A file of /proc can't be read.
     Read(PathBuf, io::Error),
-    /// The placeholder can't be moved aside: to which folder.
+    /// The first process can't be moved aside: to which folder.
     Aside(PathBuf, io::Error),
-    /// The placeholder is not in the unit, but in this cgroup.
+    /// The first process is not in the unit, but in this cgroup.
     Elsewhere(String, String),
     /// The cgroup of the unit is not in view: that part of cgroup v2 is not mounted here.
     NotMounted(String),
@@ -153,6 +156,9 @@ pub struct Scope {
 /// Where the placeholder waits, below the scope's own cgroup.
 const ASIDE: &str = "hostctl-scope";
 
+/// Where the process is that made a scope for itself and what it starts.
+const KEEPER: &str = "hostctl-keeper";
+
 impl Scope {
     /// Leave the scope's own cgroup without a process: the kernel hands no controllers down from
     /// one that has some.
@@ -160,11 +166,7 @@ impl Scope {
     /// # Errors
     /// [`ScopeError::Aside`].
     pub fn make_room(&self) -> Result<(), ScopeError> {
-        let folder = self.path.join(ASIDE);
-        let number = self.placeholder.pid().to_string();
-        fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("cgroup.procs"), number))
-            .map_err(|error| ScopeError::Aside(folder, error))
+        step_aside(self.placeholder.pid(), self.path.join(ASIDE))
     }
 
     /// End the placeholder. The scope stays as long as another process is in it or below it.
@@ -183,35 +185,76 @@ impl Scope {
 /// [`ScopeError`]. Nothing is left of a scope that was not answered for.
 pub fn start(name: &str, description: &str) -> Result<Scope, ScopeError> {
     let end = Instant::now() + PATIENCE;
+    let own = own_cgroup()?;
+    let unit = request::unit_name(name);
+    let placeholder = Placeholder::start(&unit).map_err(ScopeError::Placeholder)?;
+    let pid = placeholder.pid();
+    match make(&unit, description, pid, &own, end) {
+        Err(error @ ScopeError::Interrupted(..)) => {
+            placeholder.leave();
+            return Err(error);
+        }
+        made => made?,
+    }
+    let path = folder_of(pid, &unit)?;
+    Ok(Scope { unit, path, placeholder })
+}
+
+/// Leave the unit that this process is in for a scope `NAME.scope` of its own, delegated, in the
+/// same slice. The process is in a folder below it, so that the scope can hand controllers down to
+/// what is made beside. Waits at most ten seconds. For root.
+///
+/// # Errors
+/// [`ScopeError`].
+pub fn relocate(name: &str, description: &str) -> Result<(), ScopeError> {
+    let (own, pid) = (own_cgroup()?, host_sys::process::pid());
+    let unit = request::unit_name(name);
+    make(&unit, description, pid, &own, Instant::now() + PATIENCE)?;
+    step_aside(pid, folder_of(pid, &unit)?.join(KEEPER))
+}
+
+/// This process's cgroup, where systemd can be asked about processes of this pid namespace.
+fn own_cgroup() -> Result<String, ScopeError> {
     let first = cgroup_of(Path::new("/proc/1/cgroup"))?;
     // systemd is in this cgroup below its own on every host; any other process 1 is where its
     // parent was.
     if !first.ends_with("/init.scope") {
         return Err(ScopeError::OutOfSight);
     }
-    let own = cgroup_of(Path::new("/proc/self/cgroup"))?;
-    let unit = request::unit_name(name);
-    let placeholder = Placeholder::start(&unit).map_err(ScopeError::Placeholder)?;
+    cgroup_of(Path::new("/proc/self/cgroup"))
+}
+
+/// Have a scope made with this first process, for a caller in the cgroup `own`.
+fn make(
+    unit: &str,
+    description: &str,
+    pid: i32,
+    own: &str,
+    end: Instant,
+) -> Result<(), ScopeError> {
     let (mut bus, socket, before) = connect(end)?;
     let wanted = Wanted {
-        unit: &unit,
+        unit,
         description,
-        slice: place::slice(&own),
-        caller: place::unit(&own),
-        pid: placeholder.pid().cast_unsigned(),
+        slice: place::slice(own),
+        caller: place::unit(own),
+        pid: pid.cast_unsigned(),
     };
     let calls: Vec<_> = before.into_iter().chain([request::start(wanted)]).collect();
+    let unit = unit.to_owned();
     match ask(&mut bus, &calls) {
-        Ok(Answer::Started) => {}
-        Ok(Answer::Refused(error, text)) => return Err(ScopeError::Refused(unit, error, text)),
-        Ok(Answer::Ended(result)) => return Err(ScopeError::NotStarted(unit, result)),
-        Err(error) => {
-            placeholder.leave();
-            return Err(ScopeError::Interrupted(unit, socket.into(), error));
-        }
+        Ok(Answer::Started) => Ok(()),
+        Ok(Answer::Refused(error, text)) => Err(ScopeError::Refused(unit, error, text)),
+        Ok(Answer::Ended(result)) => Err(ScopeError::NotStarted(unit, result)),
+        Err(error) => Err(ScopeError::Interrupted(unit, socket.into(), error)),
     }
-    let path = folder_of(&placeholder, &unit)?;
-    Ok(Scope { unit, path, placeholder })
+}
+
+/// Move a process into a folder that is made for it.
+fn step_aside(pid: i32, folder: PathBuf) -> Result<(), ScopeError> {
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(folder.join("cgroup.procs"), pid.to_string()))
+        .map_err(|error| ScopeError::Aside(folder, error))
 }
 
 /// The scope `NAME.scope` as long as a process is in it, else a new one, with its placeholder aside:
@@ -282,8 +325,8 @@ fn ask(bus: &mut Bus, calls: &[call::Call]) -> Result<Answer, BusError> {
 }
 
 /// The folder of the unit's cgroup: where its first process is, not where it should be.
-fn folder_of(placeholder: &Placeholder, unit: &str) -> Result<PathBuf, ScopeError> {
-    let cgroup = cgroup_of(Path::new(&format!("/proc/{}/cgroup", placeholder.pid())))?;
+fn folder_of(first: i32, unit: &str) -> Result<PathBuf, ScopeError> {
+    let cgroup = cgroup_of(Path::new(&format!("/proc/{first}/cgroup")))?;
     if Path::new(&cgroup).file_name() != Some(unit.as_ref()) {
         return Err(ScopeError::Elsewhere(unit.to_owned(), cgroup));
     }

@@ -10,6 +10,7 @@ use manifest_spec::api::EventKind;
 
 use super::chronicle::About;
 use super::event::{CommandNews, Mark};
+use super::keeper;
 use super::live::{Link, Waiting};
 use super::probe::{self, InsideCheck, Subject, Verdict};
 use super::services::{ReadyBy, Service};
@@ -133,9 +134,20 @@ impl World {
 
     /// A keeper has ended, or was not found.
     pub(super) fn fell_silent(&mut self, mark: &Mark) {
+        let sender = self.sender.clone();
         let Some(live) = self.marked(mark) else { return };
-        live.detach();
         let said = live.folder.as_ref().and_then(|folder| folder.status().ok().flatten());
+        let has_ended = said.as_ref().is_some_and(|said| matches!(said.phase, Phase::Ended(_)));
+        if let Some(folder) = live.folder.as_ref().filter(|_| !has_ended)
+            && matches!(folder.lock(), Ok(None))
+        {
+            // It has only lost its patience with a hostd that did not read.
+            live.link = None;
+            let path = folder.file("control");
+            tokio::task::spawn_local(keeper::find(path, mark.clone(), sender));
+            return;
+        }
+        live.detach();
         let ending = said.as_ref().map_or(Ending::KeeperLost, |status| ending_of(&status.phase));
         if let Some(status) = said {
             live.tail.clone_from(&status.last_lines);

@@ -23,10 +23,12 @@
 //! | [`shown`], [`chronicle`] | how things stand, what happened |
 //! | [`server`], [`routes`], [`refusal`], [`peer`] | the API |
 //! | [`place`] | hostd's own place: its lock, its socket, who started it |
+//! | [`ending`] | the end of hostd, and of the machine |
 
 mod chronicle;
 mod deploy;
 mod difference;
+mod ending;
 mod event;
 pub mod front;
 mod hearing;
@@ -64,6 +66,7 @@ use crate::plan::Directories;
 use crate::state::StateError;
 use crate::store::StoreError;
 
+use ending::Ending;
 use event::Event;
 use place::{Place, PlaceError, Systemd};
 use world::{Beginnings, World};
@@ -127,33 +130,39 @@ async fn live(
     let systemd = Systemd::new();
     systemd.say("READY=1");
     say(&world.greeting(&place));
-    attend(&mut world, &mut receiver, &systemd).await;
+    let ending = attend(&mut world, &mut receiver, &systemd, say).await;
     systemd.say("STOPPING=1");
-    say("ends; the instances go on");
+    say(&ending.farewell(&world));
     Ok(())
 }
 
 /// The loop: an event or a time, then everything that follows.
-async fn attend(world: &mut World, receiver: &mut UnboundedReceiver<Event>, systemd: &Systemd) {
+async fn attend(
+    world: &mut World,
+    receiver: &mut UnboundedReceiver<Event>,
+    systemd: &Systemd,
+    say: &mut dyn FnMut(&str),
+) -> Ending {
     let mut watchdog = systemd.watchdog().map(tokio::time::interval);
+    let mut ending = Ending::default();
     loop {
         world.settle();
-        let next = world.deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        if ending.is_here(world, systemd) {
+            return ending;
+        }
+        let next = world.deadline().into_iter().chain(ending.deadline()).min();
+        let next = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             event = receiver.recv() => match event {
-                None | Some(Event::End) => return,
-                Some(event) => world.take(event),
+                None => return ending,
+                Some(event) => ending.take(event, world, systemd, say),
             },
             () = tokio::time::sleep_until(next.into()) => {}
             () = tick(&mut watchdog) => systemd.say("WATCHDOG=1"),
         }
         // Many can be waiting, and one look at how things stand serves them all.
         while let Ok(event) = receiver.try_recv() {
-            if matches!(event, Event::End) {
-                world.settle();
-                return;
-            }
-            world.take(event);
+            ending.take(event, world, systemd, say);
         }
         world.tick();
     }

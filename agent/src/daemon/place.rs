@@ -71,7 +71,7 @@ impl Place {
         store::open(&directories.run, &[]).map_err(PlaceError::Store)?;
         let lock = lock(&directories.hostd_lock())?;
         known(directories)?;
-        hide_ledger(&directories.leases())?;
+        store::conceal(&directories.leases());
         // Whoever may ask something reaches the socket, and sees nothing else on the way.
         fs::set_permissions(&directories.run, fs::Permissions::from_mode(0o711))
             .map_err(|error| PlaceError::Io(directories.run.clone(), error))?;
@@ -107,26 +107,6 @@ impl Place {
         let listener = UnixListener::bind(&path).map_err(failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).map_err(failed)?;
         Ok(listener)
-    }
-}
-
-/// Keep the ledger of leases to its owner: whoever could open it could lock it.
-fn hide_ledger(path: &Path) -> Result<(), PlaceError> {
-    let failed = |error| PlaceError::Io(path.to_owned(), error);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
-    let private = fs::Permissions::from_mode(0o600);
-    file.set_permissions(private.clone()).map_err(failed)?;
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-journal");
-    match fs::set_permissions(&journal, private) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
-        _ => Ok(()),
     }
 }
 

@@ -61,7 +61,7 @@ impl World {
             return;
         }
         let path = folder.file("control");
-        let memory = recalled(memory, lives, self.now_ms());
+        let memory = recalled(memory, self.now_ms());
         let (now, jitter) = (self.now(), self.jitter());
         let known = self
             .apps
@@ -124,9 +124,8 @@ impl World {
     }
 }
 
-/// What an earlier hostd knew of an instance. One of which it wrote nothing was just being started,
-/// and so was one that lives although it was not to when that was written.
-fn recalled(memory: Option<Remembered>, lives: bool, now_ms: u64) -> Memory {
+/// What an earlier hostd knew of an instance; one of which it wrote nothing was just being started.
+fn recalled(memory: Option<Remembered>, now_ms: u64) -> Memory {
     let fresh = Memory {
         state: State::Starting,
         age: Duration::ZERO,
@@ -136,11 +135,6 @@ fn recalled(memory: Option<Remembered>, lives: bool, now_ms: u64) -> Memory {
         reason: None,
     };
     let Some(memory) = memory else { return fresh };
-    let was_alive = State::named(&memory.state).is_none_or(State::is_alive);
-    if lives && !was_alive {
-        let Remembered { failures, restarts, ever_ready, reason, .. } = memory;
-        return Memory { failures, restarts, ever_ready, reason, ..fresh };
-    }
     Memory {
         state: State::named(&memory.state).unwrap_or(State::Starting),
         age: Duration::from_millis(now_ms.saturating_sub(memory.since_ms)),

@@ -177,4 +177,27 @@ mod tests {
         assert_eq!(call("GET", "/v2/apps"), "NotFound");
         assert_eq!(call("POST", "/v1/deploy"), "BadRequest");
     }
+
+    #[test]
+    fn the_description_has_every_route_and_no_other() {
+        let text = include_str!("../../../manifest-spec/api/openapi.json");
+        let description: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut described = Vec::new();
+        for (path, operations) in description["paths"].as_object().unwrap() {
+            let methods = operations.as_object().unwrap().iter();
+            described.extend(methods.filter(|(name, _)| *name != "parameters").map(
+                |(method, one)| {
+                    let operation = one["operationId"].as_str().unwrap();
+                    (method.to_uppercase(), path.clone(), operation.to_owned())
+                },
+            ));
+        }
+        let known = ROUTES.iter().chain([&AUDIT]);
+        let mut known: Vec<_> = known
+            .map(|one| (one.method.to_owned(), one.path.to_owned(), one.operation.to_owned()))
+            .collect();
+        described.sort();
+        known.sort();
+        assert_eq!(described, known);
+    }
 }

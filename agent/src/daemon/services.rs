@@ -170,6 +170,7 @@ pub fn work_out(
         let settings = Settings {
             service: Some(service.name.to_string()),
             keeper: Keeper::Daemon,
+            deployer: deployer.cloned(),
             ..Settings::default()
         };
         match planning::resolve_for(source, loaded, facts, policy, settings) {

@@ -85,6 +85,10 @@ pub struct World {
     chance: u64,
 }
 
+/// How late it was, by the time that instances count, when this hostd began: whatever an earlier one
+/// remembers of them was after zero then.
+const BEGINNING: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
 /// How long keepers get to say the last lines of their programs before an app is shown.
 const MOMENT: Duration = Duration::from_millis(10);
 
@@ -197,7 +201,8 @@ impl World {
     /// When [`World::tick`] is due next.
     pub fn deadline(&self) -> Option<Instant> {
         let instances = self.live.values().filter_map(|live| live.instance.deadline());
-        let next = instances.map(|deadline| self.started + deadline).min();
+        let left = |deadline: Duration| deadline.saturating_sub(BEGINNING);
+        let next = instances.map(|deadline| self.started + left(deadline)).min();
         next.into_iter().chain(self.stuck).min()
     }
 
@@ -276,9 +281,19 @@ impl World {
         }
     }
 
+    /// The machine goes down: everything is stopped, in order, and nothing is started any more.
+    pub(super) fn go_down(&mut self) {
+        self.halting = true;
+    }
+
+    /// How many instances have a process, or may have one.
+    pub(super) fn alive(&self) -> usize {
+        self.live.values().filter(|live| live.instance.is_alive()).count()
+    }
+
     /// What hostd says of itself when it begins.
     pub fn greeting(&self, place: &super::place::Place) -> String {
-        let running = self.live.values().filter(|live| live.instance.is_alive()).count();
+        let running = self.alive();
         let socket = place.directories().socket();
         format!(
             "{} apps, {running} instances taken over; the API is at {}",
@@ -287,9 +302,9 @@ impl World {
         )
     }
 
-    /// Time since hostd started, as instances count it.
+    /// The time that instances count.
     pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
+        BEGINNING + self.started.elapsed()
     }
 
     /// Milliseconds since 1970.

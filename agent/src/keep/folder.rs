@@ -130,12 +130,13 @@ impl Folder {
         self.read("status.json")
     }
 
-    /// Write down what to run, in a folder that is empty but for the lock.
+    /// Write down what to run, in a folder that is empty but for the lock: what was known of an
+    /// earlier life is not true of this one.
     ///
     /// # Errors
     /// What the file system says.
     pub fn assign(&self, assignment: &Assignment) -> io::Result<()> {
-        for name in ["status.json", "control", "notify"] {
+        for name in ["status.json", "memory.json", "control", "notify"] {
             match fs::remove_file(self.file(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

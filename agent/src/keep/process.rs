@@ -6,6 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use host_sys::creds;
 use host_sys::process::{self, Exit};
 use host_sys::signal::number;
 use manifest_spec::manifest::Protocol;
@@ -14,14 +15,16 @@ use super::assignment::{Assignment, HandedSocket, VERSION};
 use super::companion::{Desk, call_name, copy};
 use super::folder::Folder;
 use super::status::{Ending, Status};
+use crate::cgroup::{CgroupError, scope};
 use crate::clock::since_epoch;
 use crate::failure::{self, Error};
 use crate::lease::Held;
 use crate::lease::ledger::{Choice, Placement};
+use crate::network::boundary::BoundaryError;
 use crate::network::rules::OwnAddress;
 use crate::plan::{Identity, Keeper, Settings, facts};
 use crate::planning::{self, Planned};
-use crate::run::{self, Finished, Output};
+use crate::run::{self, Finished, Output, RunError};
 use crate::uids;
 
 /// What a keeper is called: whoever is executed by this name is one.
@@ -79,12 +82,27 @@ fn keep(count: u32, folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Leave hostd's unit, where systemd runs the host: `systemctl kill` means every process of a unit,
+/// and so does the OOM killer of systemd's. A hostd without root has no scopes to ask for, and its
+/// keepers stay.
+fn move_out(assignment: &Assignment) -> Result<(), Box<Error>> {
+    if creds::effective().0 != 0 || !scope::is_booted() {
+        return Ok(());
+    }
+    let unit = format!("hostctl-{}-{}", assignment.name, process::pid());
+    scope::relocate(&unit, &format!("hostd: {}", assignment.name)).map_err(|error| {
+        let error = BoundaryError::Cgroup(CgroupError::Scope(error));
+        Box::new(Error::Run(RunError::Boundary(error), None))
+    })
+}
+
 /// Plan, lease, run: what `hostctl run` does.
 fn perform(
     assignment: &Assignment,
     sockets: &[OwnedFd],
     desk: &mut Desk,
 ) -> Result<Finished, Box<Error>> {
+    move_out(assignment)?;
     let notify = desk.folder.path().join("notify");
     let settings = |address| settings(assignment, &notify, address);
     let planned = planning::plan(&assignment.source, settings(None)).map_err(Error::from)?;

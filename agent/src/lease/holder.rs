@@ -4,6 +4,7 @@
 //! other process ever shares; so what counts as dead is dead. No timeout decides anything.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 
 /// A process, beyond the reuse of its number.
@@ -75,7 +76,10 @@ struct Stat {
 
 /// What proc_pid_stat(5) says of a process that still runs.
 fn stat(pid: i32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // One read: the kernel makes the whole line for each, and this is asked of every holder.
+    let mut line = [0; 2048];
+    let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
+    let text = String::from_utf8_lossy(&line[..length]);
     // The name, in parentheses, can hold anything, parentheses too.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;

@@ -1,9 +1,10 @@
 //! Who holds what on this host: every change one transaction, every transition a row.
 //!
-//! Invariant: [`Change::step`] alone changes a lease, by the table of [`super::table`]. Two holders
+//! Invariant: [`Change::walk`] alone changes a lease, by the table of [`super::table`]. Two holders
 //! of what excludes itself never exist, a lease of a living holder is never lost, and fences only
 //! rise, under any interleaving of processes, each of which may be killed at any instant.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,15 +16,17 @@ use super::conflict::{Conflict, Occupant, Refusal, since};
 use super::holder::{Holder, Process, parent};
 use super::key::Key;
 use super::probe::{Verdict, probe};
+use super::reserved;
 use super::row::{self, Entry, Row};
-use super::schema;
+use super::schema::{self, Failure};
 use super::table::{Event, State};
 use crate::network::pool::Pool;
 use crate::network::rules::OwnAddress;
 use crate::plan::Directories;
 
-/// Transitions that are remembered.
+/// Transitions that are remembered, and a few more: what is older goes with every so many.
 const HISTORY: i64 = 10_000;
+const FORGETTING: i64 = 64;
 /// How far the next free offset is looked for, when it is only a hint.
 const HINTED: u16 = 1000;
 
@@ -60,6 +63,8 @@ pub struct Ledger {
     pub(super) db: Connection,
     pub(super) path: PathBuf,
     clock: fn() -> Duration,
+    /// What the first change has to see to: that the tables are there, and of this boot.
+    unprepared: Option<(Directories, String)>,
 }
 
 impl Ledger {
@@ -73,8 +78,37 @@ impl Ledger {
         boot: &str,
         clock: fn() -> Duration,
     ) -> Result<Ledger, LeaseError> {
-        let db = schema::open(directories, boot)?;
-        Ok(Ledger { db, path: directories.leases(), clock })
+        let mut ledger = Ledger::open_to_change(directories, boot, clock)?;
+        ledger.change(|_| Ok(()))?;
+        Ok(ledger)
+    }
+
+    /// As [`Ledger::open`], but everything is made by the first change, in its transaction: there
+    /// is nothing to read before.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub(super) fn open_to_change(
+        directories: &Directories,
+        boot: &str,
+        clock: fn() -> Duration,
+    ) -> Result<Ledger, LeaseError> {
+        let db = schema::open(directories)?;
+        let unprepared = Some((directories.clone(), boot.to_owned()));
+        Ok(Ledger { db, path: directories.leases(), clock, unprepared })
+    }
+
+    /// Open it for whoever holds a lease of it: so it was made in this boot, in a directory that
+    /// nobody else can have exchanged since.
+    ///
+    /// # Errors
+    /// When the file is gone or broken, or somebody keeps it locked.
+    pub(super) fn reopen(
+        directories: &Directories,
+        clock: fn() -> Duration,
+    ) -> Result<Ledger, LeaseError> {
+        let db = schema::reopen(directories)?;
+        Ok(Ledger { db, path: directories.leases(), clock, unprepared: None })
     }
 
     /// Open it for looking; `None` if nothing was leased since the host started.
@@ -87,7 +121,8 @@ impl Ledger {
         clock: fn() -> Duration,
     ) -> Result<Option<Ledger>, LeaseError> {
         let path = directories.leases();
-        Ok(schema::look(directories, boot)?.map(|db| Ledger { db, path, clock }))
+        let ledger = |db| Ledger { db, path, clock, unprepared: None };
+        Ok(schema::look(directories, boot)?.map(ledger))
     }
 
     /// Lease all keys or none.
@@ -169,19 +204,18 @@ impl Ledger {
     }
 
     /// Give leases back. One that somebody took away meanwhile is left alone: its fence is gone.
+    /// The answer tells whether ports are reserved, which may now be too many.
     ///
     /// # Errors
     /// When the ledger can't be used; the leases then end with their holder.
-    pub fn release(&mut self, leases: &[Lease]) -> Result<(), LeaseError> {
+    pub fn release(&mut self, leases: &[Lease]) -> Result<bool, LeaseError> {
         self.change(|change| {
             for lease in leases {
                 for row in change.room(&lease.key)?.into_iter().filter(|r| r.fence == lease.fence) {
-                    if let Some(row) = change.step(row, Event::Release, "released")? {
-                        change.clear(row)?;
-                    }
+                    change.give_back(row, "released")?;
                 }
             }
-            Ok(())
+            reserved::is_any(&change.tx)
         })
     }
 
@@ -199,9 +233,7 @@ impl Ledger {
                 match cleared {
                     None => taken += 1,
                     Some(row) if force => {
-                        if let Some(row) = change.step(row, Event::Release, cause)? {
-                            change.clear(row)?;
-                        }
+                        change.give_back(row, cause)?;
                         taken += 1;
                     }
                     Some(row) => kept.push(change.occupant(&row)),
@@ -241,13 +273,18 @@ impl Ledger {
         let now = (self.clock)().as_millis() as i64;
         let run = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut change = Change { tx, now, noted: None };
+            if let Some((directories, boot)) = &self.unprepared {
+                schema::prepare(&tx, directories, boot)?;
+            }
+            let mut change = Change { tx, now, noted: 0..0 };
             let answer = body(&mut change)?;
             change.forget()?;
             change.tx.commit()?;
             Ok(answer)
         };
-        run().map_err(|error| LeaseError::from_sqlite(&self.path, error))
+        let answer = run().map_err(|failure: Failure| failure.at(&self.path))?;
+        self.unprepared = None;
+        Ok(answer)
     }
 }
 
@@ -255,8 +292,8 @@ impl Ledger {
 struct Change<'a> {
     tx: Transaction<'a>,
     now: i64,
-    /// The last row of history that it wrote.
-    noted: Option<i64>,
+    /// The rows of history that it wrote.
+    noted: Range<i64>,
 }
 
 impl Change<'_> {
@@ -349,10 +386,14 @@ impl Change<'_> {
         if row.state != State::Quarantined {
             return Ok(Some(row));
         }
-        match probe(&row.key) {
-            Verdict::Free => self.step(row, Event::ProvedFree, "found unused"),
-            Verdict::Taken(_) => self.step(row, Event::ProvedTaken, "found in use"),
-        }
+        let (event, cause) = proof(&row.key);
+        self.step(row, event, cause)
+    }
+
+    /// Out of its holder's hands, and free if a try shows that nobody uses it.
+    fn give_back(&mut self, row: Row, cause: &str) -> rusqlite::Result<Option<Row>> {
+        let proof = proof(&row.key);
+        self.walk(row, &[(Event::Release, cause), proof])
     }
 
     /// Out of quarantine, because the asker has the port.
@@ -378,27 +419,39 @@ impl Change<'_> {
                 holder: holder.clone(),
                 guard: None,
             };
-            let requested = self.step(free, Event::Request, "requested")?;
-            if let Some(row) = requested {
-                self.step(row, Event::Grant, "nothing in the way")?;
-            }
+            let way = [(Event::Request, "requested"), (Event::Grant, "nothing in the way")];
+            self.walk(free, &way)?;
             leases.push(Lease { key: key.clone(), fence });
         }
         Ok(leases)
     }
 
-    /// The one way a lease changes: by the table, with a row of history. `None` when it is free.
-    fn step(&mut self, mut row: Row, event: Event, cause: &str) -> rusqlite::Result<Option<Row>> {
-        let (was, next) = (row.state, row.state.after(event));
-        if next == was {
-            return Ok((next != State::Free).then_some(row));
+    /// One step, by the table. `None` when it is free.
+    fn step(&mut self, row: Row, event: Event, cause: &str) -> rusqlite::Result<Option<Row>> {
+        self.walk(row, &[(event, cause)])
+    }
+
+    /// The one way a lease changes: by the table, with a row of history for each step. Nobody sees
+    /// what is between the first and the last, so only that is written. `None` when it is free.
+    fn walk(&mut self, mut row: Row, way: &[(Event, &str)]) -> rusqlite::Result<Option<Row>> {
+        let first = row.state;
+        for (event, cause) in way {
+            let was = row.state;
+            row.state = was.after(*event);
+            if row.state != was {
+                self.note(&row, was, cause)?;
+            }
         }
-        row.state = next;
-        match (was, next) {
+        match (first, row.state) {
+            (was, next) if was == next => {}
             (_, State::Free) => row::delete(&self.tx, &row)?,
             (State::Free, _) => row::insert(&self.tx, &row)?,
             _ => row::update(&self.tx, &row)?,
         }
+        Ok((row.state != State::Free).then_some(row))
+    }
+
+    fn note(&mut self, row: &Row, was: State, cause: &str) -> rusqlite::Result<()> {
         let sql = "INSERT INTO history (time, room, key, fence, was, became, cause, holder, pid)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let (room, key, holder) = (row.key.room(), row.key.to_string(), row.holder.name());
@@ -409,19 +462,22 @@ impl Change<'_> {
             key,
             row.fence,
             was.name(),
-            next.name(),
+            row.state.name(),
             cause,
             holder,
             pid
         ])?;
-        self.noted = Some(self.tx.last_insert_rowid());
-        Ok((next != State::Free).then_some(row))
+        let id = self.tx.last_insert_rowid();
+        let first = if self.noted.is_empty() { id } else { self.noted.start };
+        self.noted = first..id + 1;
+        Ok(())
     }
 
-    /// Keep no more history than is to be remembered.
+    /// Keep hardly more history than is to be remembered: not every change looks for what is older.
     fn forget(&self) -> rusqlite::Result<()> {
-        if let Some(noted) = self.noted {
-            self.tx.execute("DELETE FROM history WHERE id <= ?1", [noted - HISTORY])?;
+        let Range { start, end } = self.noted;
+        if start / FORGETTING != end / FORGETTING {
+            self.tx.execute("DELETE FROM history WHERE id < ?1", [end - HISTORY])?;
         }
         Ok(())
     }
@@ -434,6 +490,14 @@ impl Change<'_> {
             state: row.state,
             since: since(row.since, self.now),
         }
+    }
+}
+
+/// What a try tells of a lease in quarantine.
+fn proof(key: &Key) -> (Event, &'static str) {
+    match probe(key) {
+        Verdict::Free => (Event::ProvedFree, "found unused"),
+        Verdict::Taken(_) => (Event::ProvedTaken, "found in use"),
     }
 }
 

@@ -133,7 +133,8 @@ impl Held {
         if claims.addresses().is_none() && claims.keys(claims.offset(), None).is_some_and(nothing) {
             return Ok((placement, held(Vec::new(), None)));
         }
-        let mut ledger = open(directories, clock)?;
+        let boot = holder::boot_id().map_err(|_| LeaseError::Proc)?;
+        let mut ledger = Ledger::open_to_change(directories, &boot, clock)?;
         let (placement, leases) = attempt(&mut ledger, claims, choice)?;
         let mut held = held(leases, None);
         ledger.reserve(held.leases(), range)?;
@@ -172,7 +173,7 @@ impl Held {
         let ledger = self.ledger.take();
         match Process::of(pid) {
             Some(guard) if !self.leases.is_empty() => ledger
-                .map_or_else(|| open(&self.directories, self.clock), Ok)?
+                .map_or_else(|| Ledger::reopen(&self.directories, self.clock), Ok)?
                 .guard(&self.leases, guard),
             _ => Ok(()),
         }
@@ -201,10 +202,13 @@ impl Drop for Held {
     fn drop(&mut self) {
         if !self.leases.is_empty() {
             // If this fails the leases end with this process, and the next to ask finds that out.
-            let _ = open(&self.directories, self.clock).and_then(|mut ledger| {
-                ledger.release(&self.leases)?;
-                ledger.unreserve(self.range)
-            });
+            let _ =
+                Ledger::reopen(&self.directories, self.clock).and_then(|mut ledger| {
+                    match ledger.release(&self.leases)? {
+                        true => ledger.unreserve(self.range),
+                        false => Ok(()),
+                    }
+                });
         }
     }
 }

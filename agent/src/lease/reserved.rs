@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs;
 
 use manifest_spec::policy::PortRange;
-use rusqlite::{OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::LeaseError;
 use super::key::Key;
@@ -139,26 +139,16 @@ impl Ledger {
     pub(super) fn unreserve(&mut self, range: PortRange) -> Result<(), LeaseError> {
         let path = self.path.clone();
         let failed = |error| LeaseError::from_sqlite(&path, error);
-        let Some(ephemeral) = ephemeral() else { return Ok(()) };
-        match self.ours().map_err(failed)?.0.is_empty() {
-            true => Ok(()),
-            false => self.settle(range, ephemeral).map_err(failed),
+        match ephemeral() {
+            None => Ok(()),
+            Some(ephemeral) => self.settle(range, ephemeral).map_err(failed),
         }
-    }
-
-    fn ours(&self) -> rusqlite::Result<Ports> {
-        // Preparing it fails where nothing was ever reserved: there is no such table then.
-        let Ok(mut statement) = self.db.prepare("SELECT ports FROM reserved") else {
-            return Ok(Ports::default());
-        };
-        let text: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
-        Ok(text.map(|text| Ports::parse(&text)).unwrap_or_default())
     }
 
     /// Write down what will be ours; make it so; write down what is.
     fn settle(&mut self, range: PortRange, ephemeral: (u16, u16)) -> rusqlite::Result<()> {
         for last in [false, true] {
-            let ours = self.ours()?;
+            let ours = ours(&self.db)?;
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             tx.execute_batch(
                 "CREATE TABLE IF NOT EXISTS reserved
@@ -177,6 +167,20 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// Whether anything is reserved.
+pub(super) fn is_any(db: &Connection) -> rusqlite::Result<bool> {
+    Ok(!ours(db)?.0.is_empty())
+}
+
+fn ours(db: &Connection) -> rusqlite::Result<Ports> {
+    // Preparing it fails where nothing was ever reserved: there is no such table then.
+    let Ok(mut statement) = db.prepare("SELECT ports FROM reserved") else {
+        return Ok(Ports::default());
+    };
+    let text: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
+    Ok(text.map(|text| Ports::parse(&text)).unwrap_or_default())
 }
 
 fn ephemeral() -> Option<(u16, u16)> {

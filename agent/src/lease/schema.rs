@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::LeaseError;
 use crate::plan::Directories;
@@ -40,15 +40,29 @@ CREATE TABLE history (
 ) STRICT;
 ";
 
-/// Open the ledger, made if there is none, for the boot with this id.
+/// Open the ledger's file, made if there is none; its tables are [`prepare`]'s.
 ///
 /// # Errors
 /// When a directory is not ours, a file is broken, or somebody keeps it locked.
-pub(super) fn open(directories: &Directories, boot: &str) -> Result<Connection, LeaseError> {
+pub(super) fn open(directories: &Directories) -> Result<Connection, LeaseError> {
     store::open(&directories.run, &[]).map_err(LeaseError::Store)?;
+    store::conceal(&directories.leases());
+    connect(directories, OpenFlags::default())
+}
+
+/// Open the ledger's file in a directory that was found to be ours before.
+///
+/// # Errors
+/// When the file is gone or broken, or somebody keeps it locked.
+pub(super) fn reopen(directories: &Directories) -> Result<Connection, LeaseError> {
+    connect(directories, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+fn connect(directories: &Directories, flags: OpenFlags) -> Result<Connection, LeaseError> {
     let path = directories.leases();
-    let mut db = Connection::open(&path).map_err(|error| LeaseError::from_sqlite(&path, error))?;
-    prepare(&mut db, directories, boot).map_err(|error| error.at(&path))?;
+    let db = Connection::open_with_flags(&path, flags)
+        .map_err(|error| LeaseError::from_sqlite(&path, error))?;
+    set_up(&db).map_err(|error| error.at(&path))?;
     Ok(db)
 }
 
@@ -131,28 +145,26 @@ fn boot_of(db: &Connection) -> Result<Option<String>, rusqlite::Error> {
     db.prepare_cached("SELECT id FROM boot")?.query_row([], |row| row.get(0)).optional()
 }
 
-fn prepare(db: &mut Connection, directories: &Directories, boot: &str) -> Result<(), Failure> {
-    set_up(db)?;
-    // One transaction, because each takes and gives back locks on the file.
-    let look = db.transaction()?;
-    let ready = version(&look)? == VERSION && boot_of(&look)?.as_deref() == Some(boot);
-    look.commit()?;
-    if ready {
-        return Ok(());
-    }
-    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if version(&change)? == 0 {
+/// See to it, in the transaction that is going on, that the tables are there and of this boot.
+///
+/// # Errors
+/// When a file is broken or of another version, or can't be written.
+pub(super) fn prepare(
+    change: &Transaction<'_>,
+    directories: &Directories,
+    boot: &str,
+) -> Result<(), Failure> {
+    if version(change)? == 0 {
         change.execute_batch(LEASES)?;
         change.pragma_update(None, "user_version", VERSION)?;
     }
-    // Somebody else may have been faster.
-    if boot_of(&change)?.as_deref() != Some(boot) {
+    if boot_of(change)?.as_deref() != Some(boot) {
         let epoch = next_epoch(directories).map_err(Failure::Lease)?;
-        super::ledger::void_all(&change)?;
+        super::ledger::void_all(change)?;
         let fence = epoch << EPOCH_SHIFT;
         change.execute("INSERT OR REPLACE INTO boot VALUES (1, ?1, ?2)", (boot, fence))?;
     }
-    Ok(change.commit()?)
+    Ok(())
 }
 
 /// Count the epoch up, for good. A crash between this and its first use skips a number, no more.

@@ -489,6 +489,6 @@ fn rights(allowed: Allowed, directory: bool) -> u64 {
     if directory { rights } else { rights & of_files }
 }
 
-fn errno_of(error: &std::io::Error) -> Errno {
+pub(super) fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

@@ -10,7 +10,7 @@ use host_sys::file::{self, Kind};
 use host_sys::process::{self, Child};
 use host_sys::{Errno, Result, socket, terminal};
 
-use super::apply::{Scaffold, StepError};
+use super::apply::{Scaffold, StepError, errno_of};
 use super::attend::Attendant;
 use super::message::{Failure, Line, Report};
 use super::program::{self, StartError};
@@ -128,6 +128,7 @@ fn build<'a>(
     let failed = |step: usize, error: StepError| error.at(step);
     let _ = process::set_name(c"hostctl-init");
     process::die_with_parent().map_err(|errno| failed(0, errno.into()))?;
+    give_up_protection().map_err(|errno| failed(0, errno.into()))?;
     for (number, fd) in (0..).zip(around.streams) {
         process::set_standard(number, fd).map_err(|errno| failed(0, errno.into()))?;
     }
@@ -149,6 +150,18 @@ fn build<'a>(
         }
     }
     Err(failed(steps.len(), Errno::EINVAL.into()))
+}
+
+/// What keeps hostd from being ended when memory runs out (`OOMScoreAdjust=` of its unit) keeps no
+/// app (proc_pid_oom_score_adj(5)). Giving it up needs no privilege, taking it back does. An app that
+/// its caller has made the first to go stays so.
+fn give_up_protection() -> Result<()> {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let protected = std::fs::read_to_string(FILE).is_ok_and(|score| score.starts_with('-'));
+    match protected {
+        true => std::fs::write(FILE, "0").map_err(|error| errno_of(&error)),
+        false => Ok(()),
+    }
 }
 
 /// Hand copies of the sockets out, for further instances of the service.

@@ -145,6 +145,17 @@ impl Reader<'_> {
         self.string(length)
     }
 
+    /// `v` that holds an `s`.
+    ///
+    /// # Errors
+    /// [`Malformed`], for a value of another type too.
+    pub fn variant_text(&mut self) -> Result<String, Malformed> {
+        match self.signature()?.as_str() {
+            "s" => self.text(),
+            _ => Err(Malformed),
+        }
+    }
+
     fn signature(&mut self) -> Result<String, Malformed> {
         let length = usize::from(self.byte()?);
         self.string(length)

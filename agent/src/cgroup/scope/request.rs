@@ -6,9 +6,9 @@
 use super::call::{Call, Value, Writer};
 use super::reply::{Kind, Malformed, Received};
 
-const SYSTEMD: &str = "org.freedesktop.systemd1";
-const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-const OBJECT: &str = "/org/freedesktop/systemd1";
+pub(super) const SYSTEMD: &str = "org.freedesktop.systemd1";
+pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+pub(super) const OBJECT: &str = "/org/freedesktop/systemd1";
 const BUS: &str = "org.freedesktop.DBus";
 
 /// A scope to be made.

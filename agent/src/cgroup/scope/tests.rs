@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::bus::{Bus, BusError};
+use super::manager;
 use super::request::{self, Answer, Wanted};
 
 /// Listen, answer the greeting with `greeting`, and then say `said`, after which the connection is
@@ -63,5 +64,35 @@ fn a_refusal_is_heard_among_other_news() {
 fn what_is_no_d_bus_ends_the_conversation() {
     let socket = stand_in("babbles", b"OK 0123\r\n", vec![0xff; 64]);
     let error = ask(&socket, Duration::from_secs(60)).unwrap_err();
+    assert!(matches!(error, BusError::Malformed), "{error}");
+}
+
+/// An answer to call 1 with these types and these arguments.
+fn answer(signature: &[u8; 1], arguments: &[u8]) -> Vec<u8> {
+    let mut said = b"l\x02\0\x01".to_vec();
+    said.extend((arguments.len() as u32).to_le_bytes());
+    said.extend(b"\x02\0\0\0\x0f\0\0\0\x05\x01u\0\x01\0\0\0\x08\x01g\0\x01");
+    said.extend(signature);
+    said.extend(b"\0\0");
+    said.extend(arguments);
+    said
+}
+
+fn state(name: &str, said: Vec<u8>) -> Result<String, BusError> {
+    let socket = stand_in(name, b"OK 0123\r\n", said);
+    let mut bus = Bus::connect(&socket, 42, Instant::now() + Duration::from_secs(60))?;
+    manager::state(&mut bus, Vec::new())
+}
+
+#[test]
+fn systemd_says_how_it_stands() {
+    let said = answer(b"v", b"\x01s\0\0\x08\0\0\0stopping\0");
+    assert_eq!(state("stands", said).unwrap(), "stopping");
+}
+
+#[test]
+fn a_state_that_is_no_text_is_none() {
+    let said = answer(b"v", b"\x01u\0\0\x08\0\0\0");
+    let error = state("counts", said).unwrap_err();
     assert!(matches!(error, BusError::Malformed), "{error}");
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use agent::failure::Error;
-use agent::plan::facts;
+use agent::plan::{Directories, facts};
 
 /// The variable that says where, unless `--host` does.
 const VARIABLE: &str = "HOSTCTL_HOST";
@@ -62,9 +62,14 @@ impl Place {
         Place::here()
     }
 
-    /// On this host.
+    /// On this host: the caller's own hostd; for a user without one, that of the host, whose policy
+    /// says what the user may do.
     pub fn here() -> Result<Place, Error> {
-        Ok(Place::Here(facts::directories()?.run.join("hostd.sock")))
+        let own = facts::directories()?.socket();
+        let named = facts::variable("HOSTCTL_RUN_DIR").is_some();
+        let host = Directories::from_environment(true, |_| None)?.socket();
+        let takes_host = !named && !own.exists() && host.exists();
+        Ok(Place::Here(if takes_host { host } else { own }))
     }
 
     /// Nobody answers.

@@ -103,7 +103,13 @@ impl Waiting<'_> {
     async fn run(&mut self, mut client: Client) -> Result<ExitCode, Error> {
         loop {
             // How things stand is asked on a connection of its own: the other one carries events.
-            let mut asking = client.again().await?;
+            let mut asking = match client.again().await {
+                Err(Error::Unreachable(..)) => {
+                    client = self.reconnect(client).await;
+                    continue;
+                }
+                asking => asking?,
+            };
             let events = client.follow(&self.path()).await;
             let ended = match events {
                 Ok(mut lines) => self.attend(&mut lines, &mut asking).await,

@@ -1,0 +1,59 @@
+//! How systemd itself stands (org.freedesktop.systemd1(5), property SystemState).
+//!
+//! Invariant: who can't be asked has said nothing; no answer is not taken for a "yes".
+
+use std::time::{Duration, Instant};
+
+use super::bus::{Bus, BusError};
+use super::call::{Call, Writer};
+use super::reply::{Kind, Received};
+use super::{connect, is_booted, request};
+
+/// How long systemd gets: whoever asks is about to end, and has that much time to lose.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether the machine goes down: systemd works on its shutdown, which it does from the moment that
+/// somebody asks for it, before any unit is stopped. `false` on a host that systemd does not run,
+/// and where it does not answer. For root.
+pub fn goes_down() -> bool {
+    let ask = || -> Option<String> {
+        let (mut bus, _, before) = connect(Instant::now() + PATIENCE).ok()?;
+        state(&mut bus, before).ok()
+    };
+    is_booted() && ask().as_deref() == Some("stopping")
+}
+
+/// What systemd says of itself: `running`, `degraded`, `stopping` …
+pub(super) fn state(bus: &mut Bus, before: Vec<Call>) -> Result<String, BusError> {
+    let mut body = Writer::default();
+    body.text(request::MANAGER);
+    body.text("SystemState");
+    let get = Call {
+        destination: request::SYSTEMD,
+        path: request::OBJECT,
+        interface: "org.freedesktop.DBus.Properties",
+        member: "Get",
+        signature: "ss",
+        body,
+    };
+    let mut serial = 0;
+    for call in before.iter().chain([&get]) {
+        serial = bus.send(call)?;
+    }
+    loop {
+        if let Some(state) = answer(&bus.receive()?, serial)? {
+            return Ok(state);
+        }
+    }
+}
+
+/// What the message says about the call with this serial, if it is about that; an error of
+/// systemd's says nothing.
+fn answer(received: &Received, serial: u32) -> Result<Option<String>, BusError> {
+    match received.kind {
+        _ if received.reply_to != serial => Ok(None),
+        Kind::Return => Ok(Some(received.arguments().variant_text()?)),
+        Kind::Error => Ok(Some(String::new())),
+        _ => Ok(None),
+    }
+}
