@@ -132,7 +132,8 @@ fn what_does_not_become_ready_is_told_with_its_reason() {
     scene.run(["deploy", "app.toml", "--wait"]).exited(0);
     let broken = "run=sh -c \"echo no such table; exit 3\"";
     let ran = scene.run(["deploy", "app.toml", "--set", broken, "--wait"]).exited(1);
-    says(&ran, &["version 2 was rolled back", "exited with 3"]);
+    says(&ran, &["version 2 was rolled back", "exited with 3", "| no such table"]);
+    says(&scene.run(["status", "demo"]), &["failed", "| no such table"]);
     says(&scene.run(["history", "demo"]).exited(0), &["rolled back"]);
     eventually("the first serves", || scene.run(["status", "demo"]).code == 0);
     scene.write("bad.toml", "name = \"bad\"\nrum = 3\n");

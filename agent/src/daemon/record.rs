@@ -57,6 +57,9 @@ pub struct Failure {
     pub reason: String,
     /// When it was given up, milliseconds since 1970.
     pub at_ms: u64,
+    /// What an instance of it that did not serve said last.
+    #[serde(default)]
+    pub last_lines: Vec<String>,
 }
 
 /// One version of an app, as it was deployed.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use manifest_spec::api::{EventKind, VersionState, Wanted};
 
 use super::chronicle::About;
+use super::live::Live;
 use super::record::Failure;
 use super::world::{App, World};
 use crate::fleet::{self, Actual, ActualInstance, Desired, DesiredApp};
@@ -123,7 +124,9 @@ impl World {
         let failed = app.record.target;
         app.record.target = promoted;
         app.record.since_ms = at_ms;
-        app.record.failure = Some(Failure { version: failed, reason: reason.to_owned(), at_ms });
+        let last_lines = self.last_lines_of(name, failed);
+        app.record.failure =
+            Some(Failure { version: failed, reason: reason.to_owned(), at_ms, last_lines });
         if let Some(version) = app.versions.get_mut(&failed) {
             version.state = VersionState::RolledBack;
             version.reason = Some(reason.to_owned());
@@ -134,6 +137,13 @@ impl World {
             self.chronicle.add(About::app(name, failed), EventKind::RolledBack, text);
         }
         kept
+    }
+
+    /// What an instance of a version that does not serve said last.
+    fn last_lines_of(&self, app: &str, version: u32) -> Vec<String> {
+        let meant = |live: &&Live| live.version == version && !live.instance.is_serving();
+        let said = self.instances_of(app).filter(meant).find(|live| !live.tail.is_empty());
+        said.map(|live| live.tail.clone()).unwrap_or_default()
     }
 
     /// Nothing of a removed app is left.

@@ -125,6 +125,7 @@ impl World {
                 version: failure.version,
                 reason: failure.reason.clone(),
                 at_ms: failure.at_ms,
+                last_lines: failure.last_lines.iter().map(|line| cleaned(line)).collect(),
             }),
             services: shown,
         })

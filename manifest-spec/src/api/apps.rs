@@ -97,6 +97,9 @@ pub struct FailedRollout {
     pub reason: String,
     /// When it was given up, Unix time in milliseconds.
     pub at_ms: u64,
+    /// The last lines of that instance's output, the oldest first, cleaned of control characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
 }
 
 /// One service of an app.

@@ -48,7 +48,7 @@ pub async fn conclude(
         ui.say(&format!("{app}: {warning}"));
     }
     match unchanged {
-        true => ui.say(&format!("{app}: version {version} runs already; nothing is different")),
+        true => ui.say(&format!("{app}: version {version} is that already; nothing is different")),
         false => ui.say(&format!("{app}: version {version} deployed")),
     }
     if !wait.wait || unchanged && serves(&client, &app).await? {

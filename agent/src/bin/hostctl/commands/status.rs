@@ -54,6 +54,7 @@ fn page(status: &AppStatus, now: u64, look: Look) -> String {
         let ago = words::ago(failure.at_ms, now);
         let what = format!("version {}, {ago}: {}", failure.version, failure.reason);
         text.push_str(&line("failed", &what));
+        text.push_str(&said_last(&failure.last_lines));
     }
     for service in &status.services {
         text.push('\n');
@@ -126,10 +127,17 @@ fn instance_page(one: &InstanceStatus, now: u64, look: Look) -> String {
     for (label, what) in one.usage.as_ref().map(used).unwrap_or_default() {
         say(label, &what);
     }
-    for (index, last) in one.last_lines.iter().enumerate() {
-        say(if index == 0 { "said last" } else { "" }, &format!("| {last}"));
+    for said in said_last(&one.last_lines).lines() {
+        text.push_str(&format!("  {said}\n"));
     }
     text
+}
+
+/// The last lines of a program.
+fn said_last(lines: &[String]) -> String {
+    let label = |index| if index == 0 { "said last" } else { "" };
+    let lines = lines.iter().enumerate();
+    lines.map(|(index, last)| line(label(index), &format!("| {last}"))).collect()
 }
 
 /// What an instance uses up, with its limits.

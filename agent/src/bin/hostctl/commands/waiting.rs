@@ -245,7 +245,7 @@ impl Waiting<'_> {
     }
 
     async fn version(
-        &self,
+        &mut self,
         version: u32,
         status: &AppStatus,
         asking: &mut Client,
@@ -255,6 +255,9 @@ impl Waiting<'_> {
         }
         let failure = status.last_failure.as_ref().filter(|failure| failure.version == version);
         if let Some(failure) = failure {
+            if !failure.last_lines.is_empty() {
+                self.last.clone_from(&failure.last_lines);
+            }
             let why = format!("version {version} was rolled back: {}", failure.reason);
             return Ok(Progress::Failed(why));
         }
