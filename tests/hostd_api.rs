@@ -89,6 +89,8 @@ fn every_answer_has_the_form_that_is_described() {
     }
     held.ask("stop", "shop", Value::Null);
     held.ask("start", "shop", json!({}));
+    let again = held.ask("start", "shop", json!({}));
+    assert_eq!(again["unchanged"], true, "{again}");
     hostd.settled("shop");
     held.ask("audit", "", Value::Null);
     // And what is refused.

@@ -304,9 +304,9 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_started_twice() {
         let mut random = Random::new();
         let mut hostd = Hostd::start(&scene);
         let mut models = models();
-        for place in 0..models.len() {
-            hostd.deploy_and_wait(&models[place].text());
-            (models[place].deployed, models[place].running) = (true, true);
+        for model in &mut models {
+            hostd.deploy_and_wait(&model.text());
+            (model.deployed, model.running) = (true, true);
         }
         for round in 0..ROUNDS {
             let place = random.below(4) as usize;

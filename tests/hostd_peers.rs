@@ -47,7 +47,7 @@ fn operations(hostd: &Hostd<'_>, app: &str) -> Vec<(&'static str, &'static str, 
     vec![
         ("look", "GET", path(""), Value::Null),
         ("look", "GET", format!("/v1/events?app={app}"), Value::Null),
-        ("look", "POST", "/v1/plan".into(), plan.clone()),
+        ("deploy", "POST", "/v1/plan".into(), plan.clone()),
         ("control", "POST", path("/stop"), Value::Null),
         ("control", "POST", path("/start"), Value::Null),
         ("control", "POST", path("/restart"), Value::Null),

@@ -153,9 +153,9 @@ fn an_instance_is_ready_when_it_says_so_answers_or_is_healthy() {
             let status = hostd.status("demo");
             assert_eq!(status["services"][0]["instances"][0]["state"], "starting", "{rest}");
             if waits {
-                journal.put("go")
+                journal.put("go");
             } else {
-                journal.take("sick")
+                journal.take("sick");
             }
             hostd.settled("demo");
             assert_eq!(journal.count("demo", "start"), 1, "{rest}");

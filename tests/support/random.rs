@@ -10,6 +10,7 @@ pub struct Random(u64);
 
 impl Random {
     /// One with a seed of this moment, or the one in the environment.
+    #[allow(clippy::print_stdout)] // a test that fails is repeated with it
     pub fn new() -> Random {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
         let said = std::env::var("HOSTCTL_SEED").ok().and_then(|seed| seed.parse().ok());
