@@ -51,9 +51,6 @@ const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 /// How long systemd gets. It answers in milliseconds; a reload of all its units takes seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How soon a scope that is about to go is asked for again.
-const PAUSE: Duration = Duration::from_millis(20);
-
 /// Attributes by which systemd marks a cgroup that it has left to its processes: since version 236,
 /// and since 251 one that is not root's alone to read (systemd's CGROUP_DELEGATION.md).
 const DELEGATED: [&std::ffi::CStr; 2] = [c"trusted.delegate", c"user.delegate"];
