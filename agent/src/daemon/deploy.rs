@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use manifest_spec::Document;
 use manifest_spec::api::{
     DeployRequest, Deployed, Difference, ErrorBody, ErrorCode, EventKind, ManifestSource,
     OverridesWire, PlanRequest, PortOffset, RollbackRequest, VersionState, Wanted,
@@ -152,6 +153,14 @@ impl World {
             return Err(refusal::bad_request(
                 "the folder of the manifest must be an absolute path",
             ));
+        }
+        // Before anything is read or tried out for it; an override can still give another name.
+        let written = Document::parse(&source.name, &source.text)
+            .map_err(|errors| refusal::of(&Error::Source(errors.into())))?;
+        if let Some(name) = written.name().and_then(|name| AppName::new(name).ok())
+            && !peer.may(&policy, &name, verb)
+        {
+            return Err(refusal::forbidden(peer, name.as_str(), verb));
         }
         if overrides.port_offset == PortOffset::Auto {
             source.overrides.port_offset =
