@@ -61,10 +61,10 @@ vm-test:
 	@echo "make: building the binaries and the tests"
 	@cargo build $(CARGO_FLAGS) --workspace --bins
 	@built=$$(cargo test $(CARGO_FLAGS) --workspace --no-run --message-format json \
-		--test e2e --test enforcement --test ground --test private 2> /dev/null) && \
+		--test e2e --test enforcement --test private 2> /dev/null) && \
 		binary() { echo "$$built" | sed -n "s/.*\"name\":\"$$1\".*\"executable\":\"\([^\"]*\)\".*/\1/p"; } && \
 		E2E_BIN=$$(binary e2e) ENFORCEMENT_BIN=$$(binary enforcement) \
-		GROUND_BIN=$$(binary ground) PRIVATE_BIN=$$(binary private) \
+		PRIVATE_BIN=$$(binary private) \
 		$(BUILT)/vm-tests --kernel $(VM_KERNEL) $(SCENARIOS)
 
 bench:

@@ -1,5 +1,5 @@
-//! Promise: hostd does what the kernel says who asks may have: nobody but root without a word of the
-//! host policy, then exactly that; and nothing that a client sends ends it.
+//! Promise: whoever asks hostd is who the kernel says, and may what the host policy says: nothing
+//! without a word of it, then exactly that; and nothing that a client sends ends hostd.
 
 use std::fs;
 use std::io::{Read, Write};

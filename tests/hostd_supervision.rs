@@ -68,7 +68,8 @@ fn every_end_is_told_as_what_it_was() {
 #[test]
 fn a_port_that_a_stranger_holds_is_said_with_the_stranger() {
     with(|scene, _, hostd| {
-        let program = "import socket\ns = socket.create_server(('127.0.0.1', 8080))\nprint('listens', flush=True)\ninput()\n";
+        let program = "import socket\ns = socket.create_server(('127.0.0.1', 8080))\n\
+                       print('listens', flush=True)\ninput()\n";
         let mut command = scene.command("/usr/bin/python3".as_ref());
         command.args(["-c", program]).stdin(std::process::Stdio::piped());
         let mut stranger = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -196,7 +197,8 @@ fn what_is_sick_is_started_again_and_what_is_healthy_never() {
         ),
         (
             "./service demo",
-            "health = { exec = \"sh -c 'test ! -e journal/sick || exit 9'\", every = \"50ms\", fall = 2 }",
+            "health = { exec = \"sh -c 'test ! -e journal/sick || exit 9'\", every = \"50ms\", \
+             fall = 2 }",
             "exited with 9",
         ),
     ];
@@ -233,7 +235,8 @@ fn what_is_sick_is_started_again_and_what_is_healthy_never() {
 fn a_check_runs_inside_with_the_rights_of_the_app() {
     with(|scene, _, hostd| {
         fs::write(scene.outside().join("secret"), "x").unwrap();
-        let check = "id -u > journal/uid; ls / > journal/root; test -e ../secret && echo seen > journal/seen; true";
+        let check = "id -u > journal/uid; ls / > journal/root; \
+                     test -e ../secret && echo seen > journal/seen; true";
         scene.write("check.sh", check);
         hostd.deploy_and_wait(&app("./service demo", "health = \"exec:sh check.sh\""));
         let said = |name: &str| fs::read_to_string(scene.app().join("journal").join(name)).unwrap();
@@ -247,7 +250,8 @@ fn a_check_runs_inside_with_the_rights_of_the_app() {
 #[test]
 fn the_stop_signal_and_the_grace_are_the_manifests() {
     with(|_, journal, hostd| {
-        let run = "sh -c 'trap \"echo usr1 >> journal/got; exit 0\" USR1; trap \"echo term >> journal/got\" TERM; echo up; while :; do sleep 0.02; done'";
+        let run = "sh -c 'trap \"echo usr1 >> journal/got; exit 0\" USR1; \
+                   trap \"echo term >> journal/got\" TERM; while :; do sleep 0.02; done'";
         let text = app(run, "ready = \"50ms\"\nstop = { signal = \"USR1\", grace = \"30s\" }");
         hostd.deploy_and_wait(&text);
         hostd.post("/v1/apps/demo/stop", &Value::Null).done();
@@ -259,7 +263,8 @@ fn the_stop_signal_and_the_grace_are_the_manifests() {
 #[test]
 fn after_its_grace_everything_of_an_instance_is_killed() {
     with(|_, _, hostd| {
-        let run = "sh -c 'trap \"\" TERM; setsid sh -c \"trap \\\"\\\" TERM HUP; sleep 300 & sleep 300\" & sleep 300'";
+        let run = "sh -c 'trap \"\" TERM; \
+                   setsid sh -c \"trap \\\"\\\" TERM HUP; sleep 300 & sleep 300\" & sleep 300'";
         hostd.deploy_and_wait(&app(run, "ready = \"200ms\"\nstop = \"1s\""));
         let all = crate::support::descendants(hostd.keepers()[0]);
         assert!(all.len() >= 5, "{all:?}");

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use agent::cgroup::{Cgroup, Cgroups, OutOfMemory, Place, Usage, folder};
+use agent::cgroup::{Cgroup, OutOfMemory, Usage, folder};
 use agent::lease::holder::Process;
 
 fn cgroup(name: &str) -> Cgroup {
@@ -57,16 +57,4 @@ fn numbers_are_those_of_the_processes_inside() {
     eventually("nobody is left", &cgroup, |usage| usage.processes == Some(0));
     drop(cgroup);
     assert!(!folder.exists());
-}
-
-#[test]
-fn a_parent_that_is_given_is_the_place_of_every_instance() {
-    let cgroup = cgroup("parent");
-    let found = Cgroups::below(cgroup.path());
-    let place = Some(Place::Below(cgroup.path().to_owned()));
-    assert_eq!((&found.plain, &found.limited, found.always), (&place, &place, true));
-    // Each can be limited there, or it is said why not; and nothing was changed by looking.
-    assert_eq!(found.controllers.len() + found.lacks.len(), 4, "{found:?}");
-    let control = std::fs::read_to_string(cgroup.path().join("cgroup.subtree_control"));
-    assert_eq!(control.unwrap().trim(), "");
 }

@@ -1,8 +1,8 @@
 //! A hostd of a test's own: on the directories of its scene, killed and started as often as a test
 //! likes.
 //!
-//! Invariant: what a hostd of a scene started ends with the test: when it is dropped, hostd and then
-//! every keeper of the scene's directories is ended by its number, and every sandbox with it.
+//! Invariant: what a hostd of a scene started ends with the test: dropped, hostd and then every
+//! keeper of the scene's directories is ended by its number, and every sandbox with it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

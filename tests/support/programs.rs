@@ -1,5 +1,6 @@
-//! Programs in C that tests need beside the attackers: compiled once, statically, and copied to where
-//! they are used.
+//! Programs in C that tests need beside the attackers.
+//!
+//! Invariant: each is compiled once, statically, and copied to where it is used.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

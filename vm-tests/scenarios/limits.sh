@@ -215,11 +215,4 @@ kill $pid
 wait $pid
 holds "nothing is left" eventually gone
 
-echo "--- the ground of a daemon's apps"
-holds "it is a scope that stays with them" "$GROUND"
-# In a unit, whose own cgroup stays as it is.
-holds "it is that of a service too" systemd-run --quiet --pipe --wait --collect -p Delegate=yes \
-    "$GROUND" < /dev/null
-holds "nothing is left" eventually gone
-
 exit $failed

@@ -3,7 +3,7 @@
 #
 #   $HOSTCTL, $HOSTD
 #              the programs
-#   $E2E, $ENFORCEMENT, $GROUND, $PRIVATE
+#   $E2E, $ENFORCEMENT, $PRIVATE
 #              its tests
 #   $SOURCES   where the sources are, as when they were built
 #   $STAGE     1, and one more after each reboot
@@ -18,8 +18,7 @@ progress=/var/lib/promises
 again=99
 
 export HOSTCTL=$delivery/bin/hostctl HOSTD=$delivery/bin/hostd E2E=$delivery/bin/e2e
-export ENFORCEMENT=$delivery/bin/enforcement
-export GROUND=$delivery/bin/ground PRIVATE=$delivery/bin/private
+export ENFORCEMENT=$delivery/bin/enforcement PRIVATE=$delivery/bin/private
 SOURCES=$(cat $delivery/sources-path)
 export SOURCES
 mkdir -p "$SOURCES" $progress

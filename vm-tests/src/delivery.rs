@@ -18,12 +18,11 @@ impl Programs {
     /// # Errors
     /// Which variable is missing.
     pub fn from_environment() -> Result<Programs, String> {
-        const VARIABLES: [(&str, &str); 6] = [
+        const VARIABLES: [(&str, &str); 5] = [
             ("hostctl", "HOSTCTL_BIN"),
             ("hostd", "HOSTD_BIN"),
             ("e2e", "E2E_BIN"),
             ("enforcement", "ENFORCEMENT_BIN"),
-            ("ground", "GROUND_BIN"),
             ("private", "PRIVATE_BIN"),
         ];
         let one = |(name, variable)| match std::env::var_os(variable) {

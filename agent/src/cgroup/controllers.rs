@@ -142,22 +142,6 @@ pub fn enable(folder: &Path, wanted: &[Controller]) -> Result<(), CgroupError> {
         .map_err(|error| CgroupError::Enable(folder.to_owned(), missing, error))
 }
 
-/// Have every cgroup from `root` down to `apps`, itself included, hand controllers down, as far as
-/// they can; for a daemon whose unit is delegated, once its own processes are in a folder beside
-/// `apps`. The answer: what cgroups below `apps` can have.
-pub fn delegate(root: &Path, apps: &Path, wanted: &[Controller]) -> Vec<Controller> {
-    let mut way: Vec<_> = apps.ancestors().take_while(|level| level.starts_with(root)).collect();
-    way.reverse();
-    for level in way {
-        for one in wanted {
-            // One that is refused must not keep the others away; the answer leaves it out.
-            let _ = enable(level, &[*one]);
-        }
-    }
-    let handed = fs::read_to_string(apps.join(CONTROL)).unwrap_or_default();
-    Controller::named(&handed).into_iter().filter(|one| wanted.contains(one)).collect()
-}
-
 /// Write to a file of the kernel's, which is there or is an error: it makes none.
 pub(super) fn put(path: &Path, text: &str) -> io::Result<()> {
     fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
@@ -214,19 +198,6 @@ mod tests {
         assert!(fs::read_to_string(root.join(CONTROL)).unwrap().starts_with("+memory +io"));
         let error = enable(&root.join("none"), &[Controller::Io]).unwrap_err();
         assert!(matches!(error, CgroupError::Enable(_, missing, _) if missing == [Controller::Io]));
-        fs::remove_dir_all(root).unwrap();
-    }
-
-    #[test]
-    fn every_level_down_to_the_apps_is_asked_and_none_above_or_beside() {
-        let root = tree("delegate", &["", "unit", "unit/daemon", "unit/apps", "unit/apps/x"]);
-        let unit = root.join("unit");
-        delegate(&unit, &unit.join("apps"), &[Controller::Memory]);
-        let asked = |level: &str| fs::read_to_string(root.join(level).join(CONTROL)).unwrap();
-        assert_eq!((asked("unit").as_str(), asked("unit/apps").as_str()), ("+memory", "+memory"));
-        for level in ["", "unit/daemon", "unit/apps/x"] {
-            assert_eq!(asked(level), "", "{level}");
-        }
         fs::remove_dir_all(root).unwrap();
     }
 }

@@ -11,14 +11,12 @@
 //! | [`controllers`] | which controllers a cgroup hands down, and having it hand down more |
 //! | [`home`] | one that is ready for an instance |
 //! | [`folder`] | making one and removing it |
-//! | [`ground`] | where a daemon's instances have theirs, over its restarts |
 //! | [`scope`] | the part of the host's cgroups that systemd leaves to one run |
 //! | [`limits`] | what is written into it |
 //! | [`usage`] | live numbers |
 
 pub mod controllers;
 pub mod folder;
-pub mod ground;
 pub mod home;
 pub mod limits;
 pub mod place;
@@ -31,7 +29,6 @@ use std::path::PathBuf;
 
 pub use controllers::Controller;
 pub use folder::Cgroup;
-pub use ground::Ground;
 pub use home::Home;
 pub use place::{Cgroups, Place};
 use scope::ScopeError;

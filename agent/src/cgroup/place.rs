@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -37,8 +37,6 @@ pub struct Cgroups {
     pub controllers: Vec<Controller>,
     /// Why the others can't, by controller.
     pub lacks: Vec<(Controller, Lack)>,
-    /// Whether every instance gets one, whatever it needs.
-    pub always: bool,
 }
 
 /// Why nothing can be limited by a controller.
@@ -117,19 +115,6 @@ impl Cgroups {
         decide(Some(view), is_root, systemd, &of_v1())
     }
 
-    /// For instances whose cgroups are all made below this folder, which has no process.
-    pub fn below(parent: &Path) -> Cgroups {
-        let (folder, of_v1) = (Folder::look(parent), of_v1());
-        let (place, controllers) = (Some(folder.place()), folder.gives());
-        let lack = |one| match () {
-            () if of_v1.contains(&one) => Lack::OfV1,
-            () if !folder.offered.contains(&one) => Lack::NotOffered,
-            () => Lack::Withheld(parent.to_owned()),
-        };
-        let lacks = others(&controllers).map(|one| (one, lack(one))).collect();
-        Cgroups { plain: place.clone(), limited: place, controllers, lacks, always: true }
-    }
-
     /// Why nothing can be limited by a controller; `None` if it can be.
     pub fn lack(&self, controller: Controller) -> Option<&Lack> {
         self.lacks.iter().find(|(one, _)| *one == controller).map(|(_, lack)| lack)
@@ -186,7 +171,7 @@ fn decide(view: Option<View>, is_root: bool, systemd: bool, of_v1: &[Controller]
         () => Lack::Withheld(view.own.path.clone()),
     };
     let lacks = others(&controllers).map(|one| (one, lack(one))).collect();
-    Cgroups { plain, limited, controllers, lacks, always: false }
+    Cgroups { plain, limited, controllers, lacks }
 }
 
 /// Places for limits, the ones to be preferred first, with what can be limited there.

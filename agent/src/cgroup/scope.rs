@@ -36,7 +36,6 @@ use std::time::{Duration, Instant};
 
 use host_sys::{Errno, creds, xattr};
 
-use super::ground::is_inhabited;
 use bus::{Bus, BusError};
 pub use manager::goes_down;
 use placeholder::Placeholder;
@@ -51,9 +50,6 @@ const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
 /// How long systemd gets. It answers in milliseconds; a reload of all its units takes seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How soon a scope that is about to go is asked for again.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// Attributes by which systemd marks a cgroup that it has left to its processes: since version 236,
 /// and since 251 one that is not root's alone to read (systemd's CGROUP_DELEGATION.md).
@@ -255,43 +251,6 @@ fn step_aside(pid: i32, folder: PathBuf) -> Result<(), ScopeError> {
     fs::create_dir_all(&folder)
         .and_then(|()| fs::write(folder.join("cgroup.procs"), pid.to_string()))
         .map_err(|error| ScopeError::Aside(folder, error))
-}
-
-/// The scope `NAME.scope` as long as a process is in it, else a new one, with its placeholder aside:
-/// for who comes back to it after a restart. As [`start`] says.
-///
-/// # Errors
-/// [`ScopeError`].
-pub fn join(name: &str, description: &str) -> Result<Scope, ScopeError> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(scope) = enter(&request::unit_name(name))? {
-            return Ok(scope);
-        }
-        match start(name, description) {
-            // It is there, and its last process may have gone just now.
-            Err(ScopeError::Refused(..)) if Instant::now() < end => std::thread::sleep(PAUSE),
-            Err(error) => return Err(error),
-            Ok(scope) => {
-                scope.make_room()?;
-                return Ok(scope);
-            }
-        }
-    }
-}
-
-/// A placeholder in a scope that is there, if a process is in it.
-fn enter(unit: &str) -> Result<Option<Scope>, ScopeError> {
-    let mounts = read(Path::new("/proc/self/mountinfo"))?;
-    let top = place::folder(&mounts, "/").map(|(top, _)| top);
-    let found = top
-        .and_then(|top| place::find(&top, unit))
-        .filter(|path| delegated(path) && is_inhabited(path));
-    let Some(path) = found else { return Ok(None) };
-    let placeholder = Placeholder::start(unit).map_err(ScopeError::Placeholder)?;
-    let scope = Scope { unit: unit.to_owned(), path, placeholder };
-    // It is gone if its last process was quicker.
-    Ok(scope.make_room().is_ok().then_some(scope))
 }
 
 /// A connection to systemd, where it is, and what has to be said there first.

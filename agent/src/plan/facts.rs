@@ -108,13 +108,6 @@ impl HostFacts {
         })
     }
 
-    /// The same host for instances whose cgroups are all made below `parent`, a cgroup without
-    /// processes that is the caller's to use. There are no scopes then, and every instance gets a
-    /// cgroup.
-    pub fn below(self, parent: &Path) -> Self {
-        HostFacts { cgroups: Cgroups::below(parent), ..self }
-    }
-
     /// Whose subordinate ids overlap a range of uids, if anybody's do: owner, first, last.
     pub fn clash(&self, range: UidRange) -> Option<(&str, u64, u64)> {
         let (first, end) =

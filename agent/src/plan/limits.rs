@@ -20,7 +20,7 @@ pub(super) fn cgroup(
     let place = match controllers.is_empty() {
         false => cgroups.limited.clone(),
         true => {
-            let needed = wall == Wall::Cgroup || counted || cgroups.always;
+            let needed = wall == Wall::Cgroup || counted;
             cgroups.plain.clone().filter(|_| needed)
         }
     };

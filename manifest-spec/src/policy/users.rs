@@ -38,12 +38,13 @@ pub enum Who {
 pub enum Verb {
     /// Run it in the foreground, as oneself.
     Run,
-    /// See that it is there and how it is: ps, status, events, history, plan. Whoever may control,
-    /// deploy or exec may look, too.
+    /// See that it is there and how it is: ps, status, events. Whoever may control, deploy or exec
+    /// may look, too.
     Look,
     /// Start, stop, restart and scale it.
     Control,
-    /// Deploy, roll back and remove it.
+    /// Deploy, roll back and remove it; see its versions and what another would change, which shows
+    /// what is deployed.
     Deploy,
     /// Run a command inside it.
     Exec,

@@ -1,5 +1,7 @@
 //! Places on made-up hosts.
 
+use std::path::Path;
+
 use super::Controller::{Cpu, Io, Memory, Pids};
 use super::*;
 

@@ -27,16 +27,6 @@ pub fn folder(mountinfo: &str, cgroup: &str) -> Option<(PathBuf, PathBuf)> {
     })
 }
 
-/// The folder of a unit in any slice below `top`.
-pub fn find(top: &Path, unit: &str) -> Option<PathBuf> {
-    let here = top.join(unit);
-    if here.is_dir() {
-        return Some(here);
-    }
-    let slices = std::fs::read_dir(top).ok()?.flatten().map(|entry| entry.path());
-    slices.filter(|path| path.extension() == Some("slice".as_ref())).find_map(|at| find(&at, unit))
-}
-
 /// The slice that a cgroup's unit is in, by its name, which tells all those above it: the last of
 /// those the path begins with. What comes behind another unit is not systemd's own to place.
 pub fn slice(cgroup: &str) -> Option<&str> {
