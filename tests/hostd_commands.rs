@@ -193,7 +193,7 @@ fn a_wait_goes_on_when_hostd_is_started_anew() {
     hostd.restart();
     waiting.wait().exited(0);
     let mut following = scene.start(["deploy", "app.toml", "--set", "env.A=b", "--wait"]);
-    following.until_error("main.1 stopping");
+    following.until_error("main.2 started");
     following.signal("INT");
     says(&following.wait().exited(130), &["what was begun goes on"]);
     eventually("it went on", || scene.run(["status", "demo"]).out.contains("version 2\n"));

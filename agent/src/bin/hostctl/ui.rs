@@ -1,4 +1,4 @@
-//! The only place that prints.
+//! The only place that prints; bytes of others are passed on by `exec` and `proxy`.
 //!
 //! Invariant: text of others (paths, names, messages) loses its control characters before it
 //! reaches a terminal; colour only on a terminal and without NO_COLOR; a reader that went away

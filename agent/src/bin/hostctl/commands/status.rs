@@ -31,12 +31,15 @@ pub fn status(arguments: &StatusArguments, place: &Place, ui: &Ui) -> Result<Exi
 
 /// Whether all that should run does its work, and nothing else is there.
 pub fn serves(status: &AppStatus) -> bool {
-    let does =
-        |one: &InstanceStatus| matches!(one.state, InstanceState::Ready | InstanceState::Running);
     status.rollout.is_none()
         && status.services.iter().all(|service| {
             service.instances.len() == service.count as usize && service.instances.iter().all(does)
         })
+}
+
+/// Whether an instance does its work.
+pub fn does(one: &InstanceStatus) -> bool {
+    matches!(one.state, InstanceState::Ready | InstanceState::Running)
 }
 
 fn page(status: &AppStatus, now: u64, look: Look) -> String {
@@ -69,10 +72,7 @@ fn line(label: &str, text: &str) -> String {
 }
 
 fn service_page(service: &ServiceStatus, now: u64, look: Look) -> String {
-    let serve = service
-        .instances
-        .iter()
-        .filter(|one| matches!(one.state, InstanceState::Ready | InstanceState::Running));
+    let serve = service.instances.iter().filter(|one| does(one));
     let name = Tone::Strong.paint(&one_line(&service.name), look.colour);
     let mut text = format!("{name}: {} of {} serve", serve.count(), service.count);
     if !service.needs.is_empty() {

@@ -3,50 +3,31 @@
 //! Invariant: what ends the wait is how things stand, asked after each event, so an event that was
 //! missed (hostd was started anew) only delays it. Ending the wait changes nothing.
 
+mod judgement;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use agent::failure::Error;
 use host_sys::signal::number;
-use manifest_spec::api::{
-    AppStatus, Event, EventKind, InstanceState, InstanceStatus, VersionState, Wanted,
-};
+use manifest_spec::api::{AppStatus, Event, EventKind};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::status::serves;
 use crate::client::lines::Lines;
 use crate::client::{self, Client, app_path};
 use crate::signals::Arriving;
 use crate::ui::Ui;
 use crate::words;
 
+pub use judgement::Goal;
+use judgement::{Progress, judge};
+
 /// How often hostd is looked for when it has gone.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// Last lines of a program that are shown when it failed.
 const LINES: usize = 10;
-
-/// What is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Goal {
-    /// This version serves.
-    Version(u32),
-    /// All that should run does its work, and nothing else is left.
-    Serving,
-    /// Nothing runs.
-    Stopped,
-    /// hostd knows it no more.
-    Gone,
-}
-
-/// How far it has come.
-enum Progress {
-    Reached,
-    Pending,
-    /// It won't come to be.
-    Failed(String),
-}
 
 /// Follow an app until the goal is reached, can't be, or the time is over.
 pub async fn wait(
@@ -150,7 +131,7 @@ impl Waiting<'_> {
         loop {
             if ask {
                 match self.progress(asking).await? {
-                    Progress::Pending => {}
+                    Progress::Pending | Progress::Superseded => {}
                     Progress::Reached => {
                         self.rest(lines).await?;
                         return Ok(Some(ExitCode::SUCCESS));
@@ -206,7 +187,8 @@ impl Waiting<'_> {
             let told = !matches!(event.kind, EventKind::Deployed);
             return told.then(|| format!("{}: {}", self.app, event.text));
         };
-        let name = instance.strip_prefix(self.app).map_or(instance.as_str(), |rest| &rest[1..]);
+        let name = instance.strip_prefix(self.app).and_then(|rest| rest.strip_prefix('.'));
+        let name = name.unwrap_or(instance);
         let text = match (event.kind, self.started.get(instance)) {
             (EventKind::Started, _) => "started".to_owned(),
             (EventKind::Ready, Some(then)) => {
@@ -225,70 +207,17 @@ impl Waiting<'_> {
             }
             Err(error) => return Err(error),
         };
-        let last = last_lines(&status, self.goal);
+        let last = judgement::last_lines(self.goal, &status);
         if !last.is_empty() {
             self.last = last;
         }
-        Ok(match self.goal {
-            Goal::Gone => Progress::Pending,
-            Goal::Stopped => match instances(&status).all(|one| is_down(one.state)) {
-                true => Progress::Reached,
-                false => Progress::Pending,
-            },
-            Goal::Serving => match failed(&status) {
-                Some(progress) => progress,
-                None if serves(&status) => Progress::Reached,
-                None => Progress::Pending,
-            },
-            Goal::Version(version) => self.version(version, &status, asking).await?,
-        })
-    }
-
-    async fn version(
-        &mut self,
-        version: u32,
-        status: &AppStatus,
-        asking: &mut Client,
-    ) -> Result<Progress, Error> {
-        if status.version == Some(version) && status.rollout.is_none() {
-            return Ok(Progress::Reached);
-        }
-        let failure = status.last_failure.as_ref().filter(|failure| failure.version == version);
-        if let Some(failure) = failure {
-            if !failure.last_lines.is_empty() {
-                self.last.clone_from(&failure.last_lines);
+        match (judge(self.goal, &status), self.goal) {
+            (Progress::Superseded, Goal::Version(version)) => {
+                let path = format!("{}/history", app_path(self.app));
+                Ok(judgement::became(version, &asking.get(&path).await?.read()?))
             }
-            let why = format!("version {version} was rolled back: {}", failure.reason);
-            return Ok(Progress::Failed(why));
+            (progress, _) => Ok(progress),
         }
-        if status.wanted != Wanted::Running {
-            return Ok(Progress::Failed("it was stopped meanwhile".into()));
-        }
-        match &status.rollout {
-            // The first version has none to go back to: it has failed when an instance stays down.
-            Some(rollout) if rollout.to == version && rollout.from.is_none() => {
-                Ok(failed(status).unwrap_or(Progress::Pending))
-            }
-            Some(rollout) if rollout.to == version => Ok(Progress::Pending),
-            _ => self.superseded(version, asking).await,
-        }
-    }
-
-    /// Another version is the current one, or on its way: what became of this one?
-    async fn superseded(&self, version: u32, asking: &mut Client) -> Result<Progress, Error> {
-        let path = format!("{}/history", app_path(self.app));
-        let history: manifest_spec::api::History = asking.get(&path).await?.read()?;
-        let entry = history.versions.into_iter().find(|entry| entry.version == version);
-        let Some(entry) = entry else { return Ok(Progress::Pending) };
-        let reason = entry.reason.map_or(String::new(), |reason| format!(": {reason}"));
-        let became = match entry.state {
-            VersionState::Current => return Ok(Progress::Reached),
-            VersionState::Rolling => return Ok(Progress::Pending),
-            VersionState::Superseded => "made way for a later one",
-            VersionState::Failed => "failed",
-            VersionState::RolledBack => "was rolled back",
-        };
-        Ok(Progress::Failed(format!("version {version} {became}{reason}")))
     }
 
     fn failed(&self, reason: &str) -> Error {
@@ -298,31 +227,4 @@ impl Waiting<'_> {
         message.extend(self.last[first..].iter().map(|line| format!("\n  | {line}")));
         Error::Missed(message, format!("`hostctl status {app}` shows how it stands"))
     }
-}
-
-fn instances(status: &AppStatus) -> impl Iterator<Item = &InstanceStatus> {
-    status.services.iter().flat_map(|service| &service.instances)
-}
-
-fn is_down(state: InstanceState) -> bool {
-    matches!(state, InstanceState::Stopped | InstanceState::Failed)
-}
-
-/// An instance that stays down.
-fn failed(status: &AppStatus) -> Option<Progress> {
-    let one = instances(status).find(|one| one.state == InstanceState::Failed)?;
-    let reason = one.denied.as_ref().or(one.reason.as_ref());
-    let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
-    Some(Progress::Failed(format!("{} failed{reason}", one.name)))
-}
-
-/// What an instance that does not serve said last; with a version, one of that.
-fn last_lines(status: &AppStatus, goal: Goal) -> Vec<String> {
-    let meant = |one: &&InstanceStatus| match goal {
-        Goal::Version(version) => one.version == version,
-        Goal::Serving | Goal::Stopped | Goal::Gone => true,
-    };
-    let serves = |state| matches!(state, InstanceState::Ready | InstanceState::Running);
-    let said = |one: &&InstanceStatus| !one.last_lines.is_empty() && !serves(one.state);
-    instances(status).filter(meant).find(said).map(|one| one.last_lines.clone()).unwrap_or_default()
 }
