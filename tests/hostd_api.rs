@@ -158,3 +158,18 @@ fn events_are_told_in_order_the_past_first_and_then_as_they_happen() {
     assert!(next["seq"].as_u64().unwrap() > last);
     hostd.settled("shop");
 }
+
+#[test]
+fn who_follows_one_app_hears_of_no_other() {
+    let scene = Scene::new(As::Root);
+    scene.service();
+    let hostd = Hostd::start(&scene);
+    let mut following = hostd.api().follow("app=shop&since=0");
+    let other = "name = \"other\"\nrun = \"./service other notify\"\nready = \"notify\"\n\
+        access.write = [\"journal\"]\nenv = { JOURNAL = \"journal\" }\n";
+    hostd.deploy_and_wait(other);
+    hostd.deploy_and_wait(&manifest("v1"));
+    let heard: Vec<Value> =
+        following.by_ref().take_while(|one| one["kind"] != "promoted").collect();
+    assert!(heard.iter().all(|one| one["app"] == "shop"), "{heard:?}");
+}

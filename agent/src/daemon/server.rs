@@ -81,6 +81,10 @@ async fn answer(
         Ok(routed) => routed,
         Err(error) => return refused(&error),
     };
+    let app = match &call {
+        Call::Events { app, .. } => app.clone(),
+        _ => None,
+    };
     let exec = matches!(call, Call::Exec(..));
     if exec && head.headers.get(header::UPGRADE).is_none_or(|value| value != PROTOCOL) {
         let message = format!("this takes a connection that is upgraded to {PROTOCOL}");
@@ -91,7 +95,7 @@ async fn answer(
         return refused(&refusal::ending());
     }
     match answered.await {
-        Ok(Ok(Reply::Events(past, future))) => stream(past, future, follow),
+        Ok(Ok(Reply::Events(past, future))) => stream(past, future, follow, app),
         Ok(Ok(Reply::Exec(running))) => upgraded(upgrade, *running),
         Ok(Ok(reply)) => routes::body(&reply).map_or_else(
             |error| refused(&error),
@@ -121,15 +125,21 @@ fn whole(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Response<Bod
     response
 }
 
-/// Events as lines of JSON; with `follow` the answer goes on until the client has enough.
-fn stream(past: Vec<Told>, future: broadcast::Receiver<Told>, follow: bool) -> Response<Body> {
+/// Events as lines of JSON, of one app or of all; with `follow` the answer goes on until the client
+/// has enough.
+fn stream(
+    past: Vec<Told>,
+    future: broadcast::Receiver<Told>,
+    follow: bool,
+    app: Option<String>,
+) -> Response<Body> {
     const LINES: &str = "application/x-ndjson";
     let lines: Vec<u8> = past.iter().flat_map(line).collect();
     if !follow {
         return whole(StatusCode::OK, LINES, lines);
     }
     let next = past.last().map_or(0, |event| event.seq + 1);
-    let mut response = Response::new(Following::new(lines, future, next).boxed());
+    let mut response = Response::new(Following::new(lines, future, next, app).boxed());
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(LINES));
     response
 }
@@ -140,7 +150,13 @@ struct Following {
 }
 
 impl Following {
-    fn new(past: Vec<u8>, mut future: broadcast::Receiver<Told>, next: u64) -> Following {
+    fn new(
+        past: Vec<u8>,
+        mut future: broadcast::Receiver<Told>,
+        next: u64,
+        app: Option<String>,
+    ) -> Following {
+        let wanted = move |event: &Told| event.seq >= next && (app.is_none() || event.app == app);
         let (sender, receiver) = tokio::sync::mpsc::channel(16);
         tokio::task::spawn_local(async move {
             if !past.is_empty() && sender.send(Bytes::from(past)).await.is_err() {
@@ -148,7 +164,7 @@ impl Following {
             }
             loop {
                 let bytes = match future.recv().await {
-                    Ok(event) if event.seq >= next => line(&event),
+                    Ok(event) if wanted(&event) => line(&event),
                     Ok(_) => continue,
                     // What was missed shows as a gap in the numbers.
                     Err(RecvError::Lagged(_)) => continue,

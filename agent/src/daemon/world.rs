@@ -209,6 +209,7 @@ impl World {
     /// Do everything that follows from how things stand, until nothing more does, or until what is
     /// left can't be done now because the disk takes nothing: then again in a while.
     pub fn settle(&mut self) {
+        self.start_waiting();
         if self.stuck.is_some_and(|until| until > Instant::now()) {
             return self.write_memories();
         }

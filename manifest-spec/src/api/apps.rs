@@ -274,7 +274,7 @@ pub struct Changed {
     /// It was so already.
     #[serde(default, skip_serializing_if = "off")]
     pub unchanged: bool,
-    /// The last event before the change: what comes of it is after that one.
+    /// The number from which on events tell what comes of it: `since` of the events.
     pub seq: u64,
     /// What the operator should know, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

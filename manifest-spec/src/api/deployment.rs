@@ -123,7 +123,7 @@ pub struct Deployed {
     /// Nothing differs from what runs: no version was made.
     #[serde(default, skip_serializing_if = "off")]
     pub unchanged: bool,
-    /// The last event before this version: what comes of it is after that one.
+    /// The number from which on events tell what comes of it: `since` of the events.
     pub seq: u64,
     /// What the operator should know, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

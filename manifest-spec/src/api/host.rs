@@ -23,7 +23,7 @@ pub struct HostStatus {
     pub apps: u32,
     /// Instances that have a process.
     pub instances: u32,
-    /// The number of the last event, 0 if there was none.
+    /// The number that the next event gets.
     pub seq: u64,
     /// Where it keeps its files.
     pub directories: HostDirectories,
