@@ -58,7 +58,11 @@ int main(int argc, char **argv)
 {
 	struct call call = call_of(argv[argc - 1]);
 	int fd = open_for(&call);
+	int on = 1;
 
+	/* As every server does: the last connection of the one before may still be on its way out. */
+	if (call.type == SOCK_STREAM)
+		must(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
 	if (!strcmp(call.verb, "bound") || !strcmp(call.verb, "receive") || !strcmp(call.verb, "answer"))
 		must(bind(fd, &call.first.any, size_of(&call.first)), "bind");
 	if (!strcmp(call.verb, "ask"))
