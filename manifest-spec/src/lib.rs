@@ -13,7 +13,8 @@
 //! | [`error`] | diagnostics and how they are printed |
 //! | [`schema`](mod@schema) | the JSON Schema and the key reference, derived from the decoders |
 //! | [`policy`] | what the operator of a host allows |
-//! | [`wire`] | what the app and the log reader see |
+//! | [`wire`] | what the app sees |
+//! | [`log`] | what stands in a log: records, and what they belong to |
 //! | [`api`] | what a client and hostd say to each other |
 //! | [`limits`] | every bound on the size of an input |
 
@@ -25,6 +26,7 @@ mod decode;
 pub mod document;
 pub mod error;
 pub mod limits;
+pub mod log;
 pub mod manifest;
 pub mod names;
 mod offset;

@@ -1,11 +1,11 @@
-//! What other processes read: the resolved manifest of a running app and the log record.
+//! What an app reads: its own manifest, resolved.
 //!
 //! Invariant: a change of meaning raises `v`; a reader ignores keys it does not know. Never holds
 //! a default that was not decided: every `Option` here is "not granted" or "no limit".
 
 use serde::{Deserialize, Serialize};
 
-/// Version of both formats.
+/// Version of this format.
 pub const VERSION: u32 = 1;
 
 /// The file behind `$HOSTCTL_MANIFEST`: what one instance was given.
@@ -124,46 +124,4 @@ pub struct ResolvedLogs {
     pub keep_seconds: Option<u64>,
     /// Addresses.
     pub sinks: Vec<String>,
-}
-
-/// One line of an instance's log: the OpenTelemetry log data model's fields, flattened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogRecord {
-    /// Version of this format, [`VERSION`].
-    pub v: u32,
-    /// Rises strictly within an instance; order is (instance, seq), never time.
-    pub seq: u64,
-    /// When the line was read, RFC 3339 in UTC.
-    pub ts: String,
-    /// OpenTelemetry's short severity names.
-    pub severity: Severity,
-    /// The line, or the message of a structured one.
-    pub body: String,
-    /// Parsed fields.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub attributes: serde_json::Map<String, serde_json::Value>,
-    /// 32 hexadecimal digits (W3C Trace Context).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_id: Option<String>,
-    /// 16 hexadecimal digits (W3C Trace Context).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub span_id: Option<String>,
-}
-
-/// Severity ranges of the OpenTelemetry log data model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Fine-grained debugging.
-    Trace,
-    /// Debugging.
-    Debug,
-    /// Nothing unusual; what a plain line is.
-    Info,
-    /// Not an error yet.
-    Warn,
-    /// Something failed.
-    Error,
-    /// The program cannot go on.
-    Fatal,
 }

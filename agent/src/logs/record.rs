@@ -1,6 +1,6 @@
 //! Bytes to lines to records. Pure but for the clock that [`stamp`] is given.
 
-use manifest_spec::wire::{LogRecord, Severity, VERSION};
+use manifest_spec::log::{LogRecord, Severity, VERSION};
 use serde_json::{Map, Value};
 
 /// Longest line kept in one record; a longer one becomes linked parts.
@@ -25,6 +25,7 @@ impl Draft {
             attributes: self.attributes,
             trace_id: None,
             span_id: None,
+            at: None,
         }
     }
 }

@@ -1,0 +1,117 @@
+//! What stands in a log: one JSON object a line, first what all lines belong to, then records.
+//!
+//! Invariant: a change of meaning raises `v`, and every version that was ever written can be read; a
+//! reader ignores keys it does not know. Order is (instance, `seq`), never time. Field names are those
+//! of the OpenTelemetry log data model (1.0), flattened.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Version of the format.
+pub const VERSION: u32 = 1;
+
+/// The first line of every file of records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of this format, [`VERSION`].
+    pub v: u32,
+    /// What all records of the file belong to.
+    pub resource: Resource,
+    /// The number of the first record that was to be written to it.
+    pub first_seq: u64,
+}
+
+/// Who wrote what stands in a log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Resource {
+    /// The app, `hello+3` with a port offset.
+    pub app: String,
+    /// The service within the app.
+    pub service: String,
+    /// The instance within the service, from 1.
+    pub instance: u32,
+    /// The app's version, where it was deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Name of the host.
+    pub host: String,
+    /// The boot of the host in which it ran (/proc/sys/kernel/random/boot_id).
+    pub boot_id: String,
+    /// When this start of the instance was, RFC 3339 in UTC.
+    pub started: String,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// Version of this format, [`VERSION`].
+    pub v: u32,
+    /// Rises by one from record to record of an instance, over all its starts; records that were lost
+    /// have had numbers as well.
+    pub seq: u64,
+    /// When it was read, RFC 3339 in UTC with nanoseconds.
+    pub ts: String,
+    /// OpenTelemetry's ranges by name.
+    pub severity: Severity,
+    /// The line, or the message of a structured one.
+    pub body: String,
+    /// Parsed fields, and what is said about the line itself: see [`attribute`].
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub attributes: Map<String, Value>,
+    /// 32 hexadecimal digits (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// 16 hexadecimal digits (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_id: Option<String>,
+    /// In an instance's own log: how many bytes of its stream are in records with this one, since the
+    /// instance's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+}
+
+/// Severity ranges of the OpenTelemetry log data model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Fine-grained debugging; 1 to 4.
+    Trace,
+    /// Debugging; 5 to 8.
+    Debug,
+    /// Nothing unusual; what a plain line is; 9 to 12.
+    Info,
+    /// Not an error yet; 13 to 16.
+    Warn,
+    /// Something failed; 17 to 20.
+    Error,
+    /// The program cannot go on; 21 to 24.
+    Fatal,
+}
+
+/// Attributes that the agent itself gives.
+pub mod attribute {
+    /// Where a record came by: `stdout`, `stderr`, `syslog`, `journal`; `agent` for what hostctl says.
+    pub const STREAM: &str = "stream";
+    /// Which part of a line that was too long for one record, from 0.
+    pub const PART: &str = "part";
+    /// Whether it is the line's last part.
+    pub const LAST_PART: &str = "last_part";
+    /// The bytes of a line that is not UTF-8, in hexadecimal digits; the body then has U+FFFD.
+    pub const BYTES_HEX: &str = "bytes_hex";
+    /// The kind of an exception, by its language's name.
+    pub const EXCEPTION_TYPE: &str = "exception.type";
+    /// What it said.
+    pub const EXCEPTION_MESSAGE: &str = "exception.message";
+    /// Its lines as they were written.
+    pub const EXCEPTION_STACKTRACE: &str = "exception.stacktrace";
+    /// Equal for stack traces that tell of the same place: 16 hexadecimal digits.
+    pub const EXCEPTION_FINGERPRINT: &str = "exception.fingerprint";
+    /// `python`, `java`, `node`, `ruby`, `go`, `rust`; `signal` for a crash.
+    pub const EXCEPTION_LANGUAGE: &str = "exception.language";
+    /// In a record that stands for lost ones: how many.
+    pub const GAP: &str = "gap";
+    /// The number of the first of them; its own number is the last one's.
+    pub const GAP_FIRST: &str = "gap.first";
+    /// Why they were lost.
+    pub const GAP_CAUSE: &str = "gap.cause";
+}
