@@ -7,6 +7,7 @@
 
 mod file;
 mod record;
+pub mod shape;
 mod tail;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
