@@ -7,6 +7,8 @@
 
 mod file;
 mod record;
+pub mod segment;
+pub mod shape;
 mod tail;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

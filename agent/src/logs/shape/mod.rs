@@ -1,0 +1,3 @@
+//! Bytes to records.
+
+pub mod line;
