@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use manifest_spec::log::{LogRecord, Resource, Severity, VERSION, attribute};
+use manifest_spec::log::{Resource, attribute};
 use proptest::prelude::*;
 
 use super::lines::LONGEST;
 use super::*;
-use crate::logs::shape::line;
+use crate::logs::shape::{Draft, Stream, line};
 
 /// The folder of an instance, below a folder for its app; removed with it.
 struct Scratch(PathBuf);
@@ -48,25 +48,19 @@ fn resource(started: u64) -> Resource {
     }
 }
 
-fn record(seq: u64, body: &str) -> LogRecord {
-    LogRecord {
-        v: VERSION,
-        seq,
-        ts: "2026-01-02T03:04:05.000000006Z".into(),
-        severity: Severity::Info,
-        body: body.into(),
-        attributes: serde_json::Map::new(),
-        trace_id: None,
-        span_id: None,
-        at: Some(seq * 10),
-    }
+/// Append a record with this number and body, and whatever else is said of it.
+fn record(lines: &mut Vec<u8>, seq: u64, body: &str, fields: &[(&str, u64)]) {
+    let mut draft = Draft::plain(Stream::Output, body.into(), seq * 10);
+    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
+    draft.attributes.fields.extend(fields);
+    line::append(lines, seq, "2026-01-02T03:04:05.000000006Z", &draft);
 }
 
 /// Write records with these bodies; what could not be written fails the test.
 fn write(writer: &mut Writer, bodies: &[&str]) {
     let mut lines = Vec::new();
     for (seq, body) in (writer.next_seq()..).zip(bodies) {
-        line::record(&mut lines, &record(seq, body));
+        record(&mut lines, seq, body, &[]);
     }
     let written = writer.write(writer.next_seq(), &lines);
     assert_eq!((written.records, written.bytes), (bodies.len() as u64, lines.len()));
@@ -110,10 +104,12 @@ fn a_segment_is_lines_that_any_tool_can_read() {
         r#""crc":"053f08fd"}"#,
         "\n",
         r#"{"v":1,"seq":1,"ts":"2026-01-02T03:04:05.000000006Z","severity":"info","body":"one","#,
-        r#""at":10,"crc":"9a0c52f2"}"#,
+        r#""attributes":{"stream":"stdout"},"at":10,"crc":"eb75ebda"}"#,
         "\n",
         r#"{"v":1,"seq":2,"ts":"2026-01-02T03:04:05.000000006Z","severity":"info","#,
-        "\"body\":\"two \\\"\u{fffd}\\\"\",\"at\":20,\"crc\":\"79b9ed2b\"}\n",
+        "\"body\":\"two \\\"\u{fffd}\\\"\",",
+        r#""attributes":{"stream":"stdout"},"at":20,"crc":"b9549a12"}"#,
+        "\n",
     );
     assert_eq!(text, expected);
 }
@@ -241,11 +237,8 @@ fn a_record_that_stands_for_lost_ones_leaves_nothing_missing() {
     let folder = scratch.folder();
     let mut writer = open(&folder, 1, 1 << 20);
     write(&mut writer, &["a"]);
-    let mut gap = record(5, "gap");
-    gap.attributes.insert(attribute::GAP.into(), 4.into());
-    gap.attributes.insert(attribute::GAP_FIRST.into(), 2.into());
     let mut lines = Vec::new();
-    line::record(&mut lines, &gap);
+    record(&mut lines, 5, "gap", &[(attribute::GAP, 4), (attribute::GAP_FIRST, 2)]);
     assert_eq!(writer.write(5, &lines).records, 1);
     write(&mut writer, &["b"]);
     assert_eq!(all(&folder), ["1 a", "5 gap", "6 b"]);
