@@ -7,6 +7,7 @@
 
 mod file;
 mod record;
+pub mod segment;
 pub mod shape;
 mod tail;
 
