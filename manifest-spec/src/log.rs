@@ -150,11 +150,11 @@ impl Severity {
 pub mod attribute {
     /// Where a record came by: `stdout`, `stderr`, `syslog`, `journal`; `agent` for what hostctl says.
     pub const STREAM: &str = "stream";
-    /// Which part of a line that was too long for one record, from 0.
+    /// Which part of a line, or of a stack trace, that was too long for one record, from 0.
     pub const PART: &str = "part";
-    /// Whether it is the line's last part.
+    /// Whether it is the last part.
     pub const LAST_PART: &str = "last_part";
-    /// The bytes of a line that is not UTF-8, in hexadecimal digits; the body then has U+FFFD.
+    /// The bytes of what is not UTF-8, in hexadecimal digits; the text then has U+FFFD.
     pub const BYTES_HEX: &str = "bytes_hex";
     /// The kind of an exception, by its language's name.
     pub const EXCEPTION_TYPE: &str = "exception.type";
@@ -196,6 +196,34 @@ pub mod attribute {
     pub const GAP_FIRST: &str = "gap.first";
     /// Why they were lost.
     pub const GAP_CAUSE: &str = "gap.cause";
+
+    /// Every one.
+    pub const ALL: [&str; 24] = [
+        STREAM,
+        PART,
+        LAST_PART,
+        BYTES_HEX,
+        EXCEPTION_TYPE,
+        EXCEPTION_MESSAGE,
+        EXCEPTION_STACKTRACE,
+        EXCEPTION_FINGERPRINT,
+        EXCEPTION_LANGUAGE,
+        SYSLOG_FACILITY,
+        SYSLOG_SEVERITY,
+        SYSLOG_TIMESTAMP,
+        SYSLOG_HOSTNAME,
+        SYSLOG_APPNAME,
+        SYSLOG_PROCID,
+        SYSLOG_MSGID,
+        SYSLOG_DATA,
+        CODE_FILE,
+        CODE_LINE,
+        CODE_FUNCTION,
+        JOURNAL_CUT,
+        GAP,
+        GAP_FIRST,
+        GAP_CAUSE,
+    ];
 
     /// What stands in front of an attribute of the app's own that is called like one of the agent's.
     pub const OF_APP: &str = "app.";

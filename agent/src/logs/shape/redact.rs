@@ -114,9 +114,6 @@ impl Redactor {
             return Cow::Borrowed(bytes);
         }
         let mut ranges = search.ranges(bytes);
-        if ranges.is_empty() {
-            return Cow::Borrowed(bytes);
-        }
         ranges.sort_unstable_by_key(|range| range.start);
         let (mut clean, mut at) = (Vec::with_capacity(bytes.len()), 0);
         for range in ranges {
@@ -172,9 +169,11 @@ impl Redactor {
 }
 
 impl Search {
-    /// Whether there can be none: certain where it says so.
+    /// Whether there is none.
     fn is_clean(&self, bytes: &[u8]) -> bool {
-        memchr::memchr2(b'%', b'\\', bytes).is_none() && !self.quick.is_match(bytes)
+        let is_found = |bytes: &[u8]| self.quick.is_match(bytes);
+        let has_escapes = memchr::memchr2(b'%', b'\\', bytes).is_some();
+        !(is_found(bytes) || has_escapes && projection::is_any(bytes, is_found))
     }
 
     /// Where secrets are, in no order; some inside others.
