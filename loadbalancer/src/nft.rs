@@ -12,11 +12,18 @@
 mod batch;
 mod encode;
 mod expression;
+mod field;
+mod lookup;
 mod lower;
+mod set;
 mod statement;
 mod table;
 mod text;
 
 pub use batch::{Batch, Encoded};
-pub use statement::{Device, Family, Network, Relation, Side, State, Statement, Transport};
-pub use table::{Base, Chain, Hook, Kind, Policy, Rule, Sight, Table};
+pub use field::Field;
+pub use set::{Content, Datum, Element, Set, Value};
+pub use statement::{
+    Device, Family, Network, Rejection, Relation, Side, State, Statement, Transport,
+};
+pub use table::{Base, Chain, Hook, Kind, Owner, Policy, Rule, Sight, Table};

@@ -4,7 +4,10 @@
 
 use super::encode::{Attributes, INET, NETDEV, message};
 use super::lower::lower;
-use super::{Base, Chain, Hook, Kind, Policy, Rule, Sight, Table};
+use super::set::bytes;
+use super::{
+    Base, Chain, Content, Datum, Element, Field, Hook, Kind, Owner, Policy, Rule, Set, Sight, Table,
+};
 
 /// NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND (netlink(7)).
 const REQUEST: u16 = 1;
@@ -17,11 +20,17 @@ const BEGIN: u16 = 16;
 const END: u16 = 17;
 /// NFNL_SUBSYS_NFTABLES: the upper byte of its messages' types.
 const NFTABLES: u16 = 10;
-/// NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE.
+/// NFT_MSG_NEWTABLE and its like.
 const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
+const NEW_SET: u16 = 9;
+const NEW_ELEMENT: u16 = 12;
+const DELETE_ELEMENT: u16 = 14;
+/// Elements of one message: its list must stay below 64 KiB (nlattr's length), and no element
+/// takes more than 100 bytes beside the name of a chain.
+const ELEMENTS: usize = 256;
 
 #[derive(Debug)]
 struct Change {
@@ -64,11 +73,14 @@ impl Batch {
             format!("table {}", table.name),
             |attributes| {
                 attributes.string(1, &table.name);
-                if table.owned {
-                    attributes.number(2, 2); // NFT_TABLE_F_OWNER
+                if table.owner != Owner::Nobody {
+                    attributes.number(2, owner_flags(table.owner));
                 }
             },
         );
+        for (set, id) in table.sets.iter().zip(1..) {
+            self.add_set(table, set, id);
+        }
         for chain in &table.chains {
             self.add_chain(table, chain);
         }
@@ -91,6 +103,31 @@ impl Batch {
         self
     }
 
+    /// Become the owner of a table (`inet`) of [`Owner::Successive`] that nobody owns now. None of
+    /// that name is made, empty; one that has another owner is an error (`EPERM`).
+    #[must_use]
+    pub fn take(mut self, name: &str) -> Batch {
+        self.push(INET, NEW_TABLE, CREATE, format!("table {name}"), |attributes| {
+            attributes.string(1, name);
+            attributes.number(2, owner_flags(Owner::Successive));
+        });
+        self
+    }
+
+    /// Add elements to sets of a table (`inet`) that is there, in this order. One that is there
+    /// with other data is an error (`EEXIST`): it is to be removed first, in the same batch.
+    #[must_use]
+    pub fn add<'a>(self, table: &str, elements: impl IntoIterator<Item = &'a Element>) -> Batch {
+        self.elements(table, NEW_ELEMENT, CREATE, elements)
+    }
+
+    /// Remove elements from sets of a table (`inet`). One that is not there is an error
+    /// (`ENOENT`).
+    #[must_use]
+    pub fn remove<'a>(self, table: &str, elements: impl IntoIterator<Item = &'a Element>) -> Batch {
+        self.elements(table, DELETE_ELEMENT, 0, elements)
+    }
+
     /// The batch as bytes.
     pub fn encode(&self) -> Encoded {
         let none = Attributes::default();
@@ -105,6 +142,64 @@ impl Batch {
         message(&mut bytes, END, REQUEST, 0, (0, NFTABLES), &none);
         let objects = self.0.iter().map(|change| change.object.clone()).collect();
         Encoded { bytes, objects }
+    }
+
+    fn add_set(&mut self, table: &Table, set: &Set, id: u32) {
+        let object = format!("set {} of table {}", set.name, table.name);
+        self.push(family(table), NEW_SET, CREATE, object, |attributes| {
+            attributes.string(1, &table.name);
+            attributes.string(2, &set.name);
+            let (_, flags) = (attributes.number(10, id), set_flags(set));
+            attributes.number(3, flags);
+            let (kind, length) = declared(&set.key);
+            attributes.number(4, kind).number(5, length);
+            match &set.content {
+                Content::Nothing => {}
+                // NFT_DATA_VERDICT; the kernel knows how long one is.
+                Content::Verdict => _ = attributes.number(6, 0xffff_ff00).number(7, 0),
+                Content::Data(fields) => {
+                    let (kind, length) = declared(fields);
+                    attributes.number(6, kind).number(7, length);
+                }
+            }
+            if let Some(size) = set.learnt {
+                attributes.nest(9, |description| _ = description.number(1, size));
+            }
+            attributes.bytes(13, &set.user_data());
+        });
+    }
+
+    fn elements<'a>(
+        mut self,
+        table: &str,
+        kind: u16,
+        flags: u16,
+        elements: impl IntoIterator<Item = &'a Element>,
+    ) -> Batch {
+        let mut elements = elements.into_iter().peekable();
+        while let Some(first) = elements.next() {
+            let name = &first.set;
+            let mut list = Attributes::default();
+            let add = |list: &mut Attributes, element: &Element| {
+                list.nest(1, |attributes| encode_element(attributes, element));
+            };
+            add(&mut list, first);
+            let mut others = 0;
+            while others + 1 < ELEMENTS
+                && let Some(next) = elements.next_if(|element| element.set == *name)
+            {
+                add(&mut list, next);
+                others += 1;
+            }
+            let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+            let object = format!("element `{first}`{more} of set {name} of table {table}");
+            self.push(INET, kind, flags, object, |attributes| {
+                attributes.string(1, table);
+                attributes.string(2, name);
+                attributes.row(3, list);
+            });
+        }
+        self
     }
 
     fn add_chain(&mut self, table: &Table, chain: &Chain) {
@@ -162,6 +257,49 @@ impl Batch {
         fill(&mut attributes);
         self.0.push(Change { family, kind, flags, attributes, object });
     }
+}
+
+fn encode_element(attributes: &mut Attributes, element: &Element) {
+    /// NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFT_GOTO.
+    const VALUE: u16 = 1;
+    const VERDICT: u16 = 2;
+    const GOTO: i32 = -4;
+    attributes.nest(1, |key| key.bytes(VALUE, &bytes(&element.key)));
+    match &element.data {
+        Datum::Nothing => {}
+        Datum::Data(values) => attributes.nest(2, |data| data.bytes(VALUE, &bytes(values))),
+        Datum::Goto(chain) => attributes.nest(2, |data| {
+            data.nest(VERDICT, |verdict| {
+                verdict.number(1, GOTO as u32).string(2, chain);
+            });
+        }),
+    }
+}
+
+/// NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST.
+fn owner_flags(owner: Owner) -> u32 {
+    match owner {
+        Owner::Nobody => 0,
+        Owner::Socket => 1 << 1,
+        Owner::Successive => 1 << 1 | 1 << 2,
+    }
+}
+
+/// NFT_SET_MAP, NFT_SET_TIMEOUT, NFT_SET_EVAL.
+fn set_flags(set: &Set) -> u32 {
+    let map = if set.content == Content::Nothing { 0 } else { 1 << 3 };
+    let learnt = if set.learnt.is_some() { 1 << 4 | 1 << 5 } else { 0 };
+    map | learnt
+}
+
+/// A row of fields as a type of nft(8)'s, six bits each, and its bytes.
+fn declared(fields: &[Field]) -> (u32, u32) {
+    let kind = fields.iter().fold(0, |kind, field| kind << 6 | field.datatype());
+    let length = match fields {
+        [field] => field.bytes(),
+        _ => fields.iter().map(|field| field.words() * 4).sum(),
+    };
+    (kind, length)
 }
 
 fn family(table: &Table) -> u8 {

@@ -37,6 +37,11 @@ impl Attributes {
     pub(super) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Attributes)) {
         let mut inner = Attributes::default();
         fill(&mut inner);
+        self.row(kind, inner);
+    }
+
+    /// The same, of attributes that are there.
+    pub(super) fn row(&mut self, kind: u16, inner: Attributes) {
         self.bytes(kind | NESTED, &inner.0);
     }
 }
