@@ -7,7 +7,7 @@
 //! daemon composes it, and its one dependency inside the workspace is `manifest-spec`.
 //!
 //! ```text
-//! Change ──▶ Registry ──Policy──▶ Ruleset ──Diff──▶ nft::Batch ──▶ kernel
+//! Change ──▶ Registry ──Policy──▶ Ruleset ──Diff──▶ Writer ──nft::Batch──▶ kernel
 //! ```
 
 #![forbid(unsafe_code)]
@@ -16,3 +16,4 @@ pub mod nft;
 pub mod policy;
 pub mod registry;
 pub mod ruleset;
+pub mod writer;

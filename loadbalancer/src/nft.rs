@@ -15,6 +15,7 @@ mod expression;
 mod field;
 mod lookup;
 mod lower;
+mod read;
 mod set;
 mod statement;
 mod table;
@@ -22,6 +23,9 @@ mod text;
 
 pub use batch::{Batch, Encoded};
 pub use field::Field;
+pub use read::{
+    Present, elements, elements_request, generation, generation_request, table, table_request,
+};
 pub use set::{Content, Datum, Element, Set, Value};
 pub use statement::{
     Device, Family, Network, Rejection, Relation, Side, State, Statement, Transport,

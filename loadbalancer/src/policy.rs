@@ -6,8 +6,8 @@
 //! of connections are counts it is given.
 
 mod live;
-mod maglev;
 mod slots;
+mod stable;
 
 use crate::registry::{BackendId, Percent, Weight};
 
@@ -20,8 +20,8 @@ pub enum Policy {
     Weighted,
     /// By chance, by weight.
     Random,
-    /// The same client, the same backend, as long as that is there; by weight (Maglev, Eisenbud
-    /// and others, NSDI 2016).
+    /// The same client, the same backend, as long as that is there; by weight. Clients' hashes lead
+    /// into a table that changes little (as in Maglev, Eisenbud and others, NSDI 2016).
     SourceHash {
         /// Whether two connections of one client, from two ports, may go to different backends.
         port: bool,
@@ -146,7 +146,7 @@ impl Policy {
         match self {
             Policy::SourceHash { .. } => {
                 let names: Vec<_> = candidates.iter().map(|one| one.id.as_str()).collect();
-                maglev::table(&names, &quotas)
+                stable::table(&names, &quotas)
             }
             _ => slots::smooth(&quotas),
         }

@@ -88,6 +88,7 @@ fn table() -> Table {
     Table {
         sight: Sight::Inet,
         name: "hostctl-demo".to_owned(),
+        comment: None,
         owner: Owner::Nobody,
         sets: vec![],
         chains: vec![
@@ -277,6 +278,7 @@ fn maps() -> Table {
     Table {
         sight: Sight::Inet,
         name: "mapped".to_owned(),
+        comment: None,
         owner: Owner::Nobody,
         sets,
         chains: vec![
@@ -392,6 +394,7 @@ fn door() -> Table {
     Table {
         sight: Sight::Netdev,
         name: "door".to_owned(),
+        comment: None,
         owner: Owner::Nobody,
         sets: vec![],
         chains,

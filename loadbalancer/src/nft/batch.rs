@@ -3,6 +3,7 @@
 //! Invariant: a batch is one sendmsg(2), and the kernel does all of it or nothing.
 
 use super::encode::{Attributes, INET, NETDEV, message};
+use super::field::row;
 use super::lower::lower;
 use super::set::bytes;
 use super::{
@@ -55,6 +56,11 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
     /// The object a refusal's sequence number means.
     pub fn object(&self, sequence: u32) -> &str {
         let index = (sequence as usize).checked_sub(1);
@@ -75,6 +81,10 @@ impl Batch {
                 attributes.string(1, &table.name);
                 if table.owner != Owner::Nobody {
                     attributes.number(2, owner_flags(table.owner));
+                }
+                if let Some(comment) = &table.comment {
+                    // NFTNL_UDATA_TABLE_COMMENT.
+                    attributes.bytes(6, &row(0, &[comment.as_bytes(), &[0]].concat()));
                 }
             },
         );

@@ -116,6 +116,11 @@ impl Transport {
             Transport::Udp => 17,
         }
     }
+
+    /// The one of a number.
+    pub(super) fn of(number: u8) -> Option<Transport> {
+        [Transport::Tcp, Transport::Udp].into_iter().find(|transport| transport.number() == number)
+    }
 }
 
 /// How somebody is told that there is nobody.

@@ -9,6 +9,8 @@ pub struct Table {
     pub sight: Sight,
     /// Its name: letters, digits, `-`, `_`, `.` and `/`, at most 255 bytes.
     pub name: String,
+    /// What is said about it, for whoever lists it: at most 127 bytes, no quotes.
+    pub comment: Option<String>,
     /// Whom it belongs to.
     pub owner: Owner,
     /// Its sets and maps, without what is in them.

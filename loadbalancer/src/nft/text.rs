@@ -21,7 +21,8 @@ impl Display for Table {
             Owner::Socket => Some("\tflags owner\n"),
             Owner::Successive => Some("\tflags owner,persist\n"),
         };
-        let flags = flags.map(str::to_owned).into_iter();
+        let comment = self.comment.iter().map(|text| format!("\tcomment \"{text}\"\n"));
+        let flags = flags.map(str::to_owned).into_iter().chain(comment);
         let sets = self.sets.iter().map(ToString::to_string);
         let parts = flags.chain(sets).chain(self.chains.iter().map(ToString::to_string));
         for (index, part) in parts.enumerate() {

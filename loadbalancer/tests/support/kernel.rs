@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 
 use loadbalancer::nft::Batch;
+use loadbalancer::writer::{Answer, Kernel};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto,
@@ -76,4 +77,38 @@ pub fn nft(arguments: &[&str], input: &str) -> String {
 /// All of the namespace's tables.
 pub fn ruleset() -> String {
     nft(&["list", "ruleset"], "")
+}
+
+/// The socket of a writer.
+pub struct Socket(pub OwnedFd);
+
+impl Kernel for Socket {
+    fn commit(&mut self, batch: &[u8]) -> Result<(), Answer> {
+        match send_by(&self.0, batch).into_iter().find(|(_, code)| *code != 0) {
+            None => Ok(()),
+            Some((sequence, code)) => Err(Answer { sequence, errno: -code, text: None }),
+        }
+    }
+
+    fn ask(&mut self, request: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Answer> {
+        /// NLMSG_ERROR, NLMSG_DONE.
+        const ENDS: [u16; 2] = [2, 3];
+        sendto(self.0.as_raw_fd(), request, &NetlinkAddr::new(0, 0), MsgFlags::empty()).unwrap();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let length = recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()).unwrap();
+            let mut rest = &buffer[..length];
+            while rest.len() >= 16 {
+                let word = |at: usize| u32::from_ne_bytes(rest[at..at + 4].try_into().unwrap());
+                let (message, size) = (&rest[16..word(0) as usize], word(0) as usize);
+                if ENDS.contains(&u16::from_ne_bytes([rest[4], rest[5]])) {
+                    let code = word(16) as i32;
+                    let answer = Answer { sequence: word(8), errno: -code, text: None };
+                    return if code == 0 { Ok(()) } else { Err(answer) };
+                }
+                each(message);
+                rest = &rest[size.next_multiple_of(4).min(rest.len())..];
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test uses a part
 
 pub mod kernel;
+pub mod net;
 
 use std::collections::BTreeMap;
 

@@ -39,6 +39,7 @@ pub fn table(layout: &Layout) -> Table {
     Table {
         sight: Sight::Inet,
         name: format!("{PREFIX}-{}", layout.name),
+        comment: None,
         owner: Owner::Socket,
         sets: vec![],
         chains: vec![
@@ -63,6 +64,7 @@ pub fn door(layout: &Layout) -> Table {
     Table {
         sight: Sight::Netdev,
         name: format!("{PREFIX}-{}", layout.name),
+        comment: None,
         owner: Owner::Socket,
         sets: vec![],
         chains: vec![chain("door", Kind::Filter, hook, FILTER, rules)],
@@ -80,7 +82,7 @@ pub(super) fn guard(name: String, family: Family, interface: &str) -> Table {
         Statement::Drop,
     ];
     let forward = chain("forward", Kind::Filter, Hook::Forward, FILTER, vec![rule]);
-    Table { sight: Sight::Inet, name, owner: Owner::Nobody, sets: vec![], chains: vec![forward] }
+    Table { sight: Sight::Inet, name, comment: None, owner: Owner::Nobody, sets: vec![], chains: vec![forward] }
 }
 
 struct Rules<'a> {
