@@ -93,7 +93,8 @@ impl<K: Kernel> Writer<K> {
         if present.comment == table(owner).comment {
             writer.restore(present.handle)?;
         } else {
-            // Of another version's shape.
+            // Of another version's shape: whosever it was, the new one is ours.
+            writer.owner = owner;
             writer.make(true)?;
         }
         Ok(writer)

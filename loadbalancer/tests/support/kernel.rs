@@ -80,6 +80,7 @@ pub fn ruleset() -> String {
 }
 
 /// The socket of a writer.
+#[derive(Debug)]
 pub struct Socket(pub OwnedFd);
 
 impl Kernel for Socket {
