@@ -13,6 +13,7 @@ mod batch;
 mod encode;
 mod expression;
 mod field;
+mod fill;
 mod lookup;
 mod lower;
 mod read;

@@ -15,6 +15,7 @@
 
 mod diff;
 mod entry;
+mod rules;
 mod shape;
 
 use std::collections::BTreeMap;

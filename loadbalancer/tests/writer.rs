@@ -262,8 +262,7 @@ fn a_change_is_as_small_among_ten_thousand_services_as_among_ten() {
             // Figures for whoever reads; nothing timed is asserted.
             eprintln!("{services} services: {loaded:?} to load, {:?} a change", times[60]);
             assert_eq!(writer.look().unwrap(), Found::Whole);
-            let sizes = batches.borrow()[1..].iter().copied().collect::<BTreeSet<_>>();
-            sizes
+            batches.borrow()[1..].iter().copied().collect::<BTreeSet<_>>()
         })
     };
     let (few, many) = (change_of(10), change_of(10_000));

@@ -5,16 +5,13 @@
 use super::encode::{Attributes, INET, NETDEV, message};
 use super::field::row;
 use super::lower::lower;
-use super::set::bytes;
-use super::{
-    Base, Chain, Content, Datum, Element, Field, Hook, Kind, Owner, Policy, Rule, Set, Sight, Table,
-};
+use super::{Base, Chain, Hook, Kind, Owner, Policy, Rule, Sight, Table};
 
 /// NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND (netlink(7)).
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
 const EXCLUSIVE: u16 = 0x200;
-const CREATE: u16 = 0x400;
+pub(super) const CREATE: u16 = 0x400;
 const APPEND: u16 = 0x800;
 /// NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END.
 const BEGIN: u16 = 16;
@@ -26,12 +23,6 @@ const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
-const NEW_SET: u16 = 9;
-const NEW_ELEMENT: u16 = 12;
-const DELETE_ELEMENT: u16 = 14;
-/// Elements of one message: its list must stay below 64 KiB (nlattr's length), and no element
-/// takes more than 100 bytes beside the name of a chain.
-const ELEMENTS: usize = 256;
 
 #[derive(Debug)]
 struct Change {
@@ -124,20 +115,6 @@ impl Batch {
         self
     }
 
-    /// Add elements to sets of a table (`inet`) that is there, in this order. One that is there
-    /// with other data is an error (`EEXIST`): it is to be removed first, in the same batch.
-    #[must_use]
-    pub fn add<'a>(self, table: &str, elements: impl IntoIterator<Item = &'a Element>) -> Batch {
-        self.elements(table, NEW_ELEMENT, CREATE, elements)
-    }
-
-    /// Remove elements from sets of a table (`inet`). One that is not there is an error
-    /// (`ENOENT`).
-    #[must_use]
-    pub fn remove<'a>(self, table: &str, elements: impl IntoIterator<Item = &'a Element>) -> Batch {
-        self.elements(table, DELETE_ELEMENT, 0, elements)
-    }
-
     /// The batch as bytes.
     pub fn encode(&self) -> Encoded {
         let none = Attributes::default();
@@ -152,64 +129,6 @@ impl Batch {
         message(&mut bytes, END, REQUEST, 0, (0, NFTABLES), &none);
         let objects = self.0.iter().map(|change| change.object.clone()).collect();
         Encoded { bytes, objects }
-    }
-
-    fn add_set(&mut self, table: &Table, set: &Set, id: u32) {
-        let object = format!("set {} of table {}", set.name, table.name);
-        self.push(family(table), NEW_SET, CREATE, object, |attributes| {
-            attributes.string(1, &table.name);
-            attributes.string(2, &set.name);
-            let (_, flags) = (attributes.number(10, id), set_flags(set));
-            attributes.number(3, flags);
-            let (kind, length) = declared(&set.key);
-            attributes.number(4, kind).number(5, length);
-            match &set.content {
-                Content::Nothing => {}
-                // NFT_DATA_VERDICT; the kernel knows how long one is.
-                Content::Verdict => _ = attributes.number(6, 0xffff_ff00).number(7, 0),
-                Content::Data(fields) => {
-                    let (kind, length) = declared(fields);
-                    attributes.number(6, kind).number(7, length);
-                }
-            }
-            if let Some(size) = set.learnt {
-                attributes.nest(9, |description| _ = description.number(1, size));
-            }
-            attributes.bytes(13, &set.user_data());
-        });
-    }
-
-    fn elements<'a>(
-        mut self,
-        table: &str,
-        kind: u16,
-        flags: u16,
-        elements: impl IntoIterator<Item = &'a Element>,
-    ) -> Batch {
-        let mut elements = elements.into_iter().peekable();
-        while let Some(first) = elements.next() {
-            let name = &first.set;
-            let mut list = Attributes::default();
-            let add = |list: &mut Attributes, element: &Element| {
-                list.nest(1, |attributes| encode_element(attributes, element));
-            };
-            add(&mut list, first);
-            let mut others = 0;
-            while others + 1 < ELEMENTS
-                && let Some(next) = elements.next_if(|element| element.set == *name)
-            {
-                add(&mut list, next);
-                others += 1;
-            }
-            let more = if others > 0 { format!(" and {others} more") } else { String::new() };
-            let object = format!("element `{first}`{more} of set {name} of table {table}");
-            self.push(INET, kind, flags, object, |attributes| {
-                attributes.string(1, table);
-                attributes.string(2, name);
-                attributes.row(3, list);
-            });
-        }
-        self
     }
 
     fn add_chain(&mut self, table: &Table, chain: &Chain) {
@@ -255,7 +174,7 @@ impl Batch {
         });
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         family: u8,
         kind: u16,
@@ -269,23 +188,6 @@ impl Batch {
     }
 }
 
-fn encode_element(attributes: &mut Attributes, element: &Element) {
-    /// NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFT_GOTO.
-    const VALUE: u16 = 1;
-    const VERDICT: u16 = 2;
-    const GOTO: i32 = -4;
-    attributes.nest(1, |key| key.bytes(VALUE, &bytes(&element.key)));
-    match &element.data {
-        Datum::Nothing => {}
-        Datum::Data(values) => attributes.nest(2, |data| data.bytes(VALUE, &bytes(values))),
-        Datum::Goto(chain) => attributes.nest(2, |data| {
-            data.nest(VERDICT, |verdict| {
-                verdict.number(1, GOTO as u32).string(2, chain);
-            });
-        }),
-    }
-}
-
 /// NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST.
 fn owner_flags(owner: Owner) -> u32 {
     match owner {
@@ -295,24 +197,7 @@ fn owner_flags(owner: Owner) -> u32 {
     }
 }
 
-/// NFT_SET_MAP, NFT_SET_TIMEOUT, NFT_SET_EVAL.
-fn set_flags(set: &Set) -> u32 {
-    let map = if set.content == Content::Nothing { 0 } else { 1 << 3 };
-    let learnt = if set.learnt.is_some() { 1 << 4 | 1 << 5 } else { 0 };
-    map | learnt
-}
-
-/// A row of fields as a type of nft(8)'s, six bits each, and its bytes.
-fn declared(fields: &[Field]) -> (u32, u32) {
-    let kind = fields.iter().fold(0, |kind, field| kind << 6 | field.datatype());
-    let length = match fields {
-        [field] => field.bytes(),
-        _ => fields.iter().map(|field| field.words() * 4).sum(),
-    };
-    (kind, length)
-}
-
-fn family(table: &Table) -> u8 {
+pub(super) fn family(table: &Table) -> u8 {
     match table.sight {
         Sight::Inet => INET,
         Sight::Netdev => NETDEV,

@@ -1,13 +1,12 @@
 //! The shape of the table: sets, maps and chains, which no service changes.
 //!
 //! Invariant: a key has the same fields in the map, in the rule that looks it up and in the
-//! elements. What finds nothing in a picking chain is refused: it is a packet that met a service
-//! as it was before a change and its slots as they are after it, or one of a protocol that no
-//! backend speaks.
+//! elements.
 
+use super::rules;
 use crate::nft::{
-    Base, Chain, Content, Device, Family, Field, Hook, Kind, Owner, Policy, Rejection, Relation,
-    Rule, Set, Side, Sight, State, Statement, Table, Transport,
+    Base, Chain, Content, Family, Field, Hook, Kind, Owner, Policy, Rule, Set, Side, Sight,
+    Statement, Table,
 };
 use crate::policy::{Choice, Count};
 use crate::registry::{Affinity, Place};
@@ -43,20 +42,18 @@ pub(super) const STICKY: &str = "sticky4";
 /// The same for services at any address.
 pub(super) const STICKY_PORTS: &str = "sticky-ports";
 /// Who stays with whom.
-const AFFINITY: &str = "affinity4";
+pub(super) const AFFINITY: &str = "affinity4";
 /// Clients that are remembered at most.
 const REMEMBERED: u32 = 65_536;
 /// Addresses of backends on this host.
-const LOCAL: Pair = Pair("local4", "local6");
+pub(super) const LOCAL: Pair = Pair("local4", "local6");
 /// Addresses of backends elsewhere.
-const REMOTE: Pair = Pair("remote4", "remote6");
+pub(super) const REMOTE: Pair = Pair("remote4", "remote6");
 /// The chain that tells clients that there is nobody.
 pub(super) const REFUSE: &str = "refuse";
 /// The chain that tells them nothing.
 pub(super) const IGNORE: &str = "ignore";
 
-/// Sets this use of a hash apart from others of the same host.
-const SEED: u32 = 0x6c62_2e01;
 /// Priorities (linux/netfilter_ipv4.h).
 const DESTINATION: i32 = -100;
 const FILTER: i32 = 0;
@@ -64,11 +61,11 @@ const FILTER: i32 = 0;
 /// address where it can, whatever comes behind.
 const SOURCE: i32 = 90;
 
-const FROM: Side = Side::Source;
-const TO: Side = Side::Destination;
-const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+pub(super) const FROM: Side = Side::Source;
+pub(super) const TO: Side = Side::Destination;
+pub(super) const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
-type Statements = Vec<Statement>;
+pub(super) type Statements = Vec<Statement>;
 
 /// The set that an address of a backend is in.
 pub(super) fn own(place: Place) -> Pair {
@@ -98,26 +95,28 @@ pub(super) fn learn_chain(affinity: Affinity) -> String {
 
 /// The table without elements.
 pub fn table(owner: Owner) -> Table {
-    let mut chains = vec![chain(REFUSE, refuse()), chain(IGNORE, vec![vec![Statement::Drop]])];
+    let mut chains =
+        vec![chain(REFUSE, rules::refuse()), chain(IGNORE, vec![vec![Statement::Drop]])];
     for sticky in [false, true] {
         for any in [false, true] {
             for count in Count::ALL {
                 for choice in Choice::ALL {
                     let name = pick_chain(any, sticky, count, choice);
-                    chains.push(chain(&name, pick(any, sticky, count, choice)));
+                    chains.push(chain(&name, rules::pick(any, sticky, count, choice)));
                 }
             }
         }
     }
-    let learning = Affinity::ALL.map(|affinity| chain(&learn_chain(affinity), learn(affinity)));
+    let learning =
+        Affinity::ALL.map(|affinity| chain(&learn_chain(affinity), rules::learn(affinity)));
     chains.extend(learning);
     chains.extend([
-        base("arriving", Kind::Nat, Hook::Prerouting, DESTINATION, arriving()),
-        base("local", Kind::Nat, Hook::Output, DESTINATION, arriving()),
-        base("guard", Kind::Filter, Hook::Input, FILTER, guard()),
-        base("learning-here", Kind::Filter, Hook::Input, FILTER, learning_rules()),
-        base("learning", Kind::Filter, Hook::Postrouting, FILTER, learning_rules()),
-        base("leaving", Kind::Nat, Hook::Postrouting, SOURCE, leaving()),
+        base("arriving", Kind::Nat, Hook::Prerouting, DESTINATION, rules::arriving()),
+        base("local", Kind::Nat, Hook::Output, DESTINATION, rules::arriving()),
+        base("guard", Kind::Filter, Hook::Input, FILTER, rules::guard()),
+        base("learning-here", Kind::Filter, Hook::Input, FILTER, rules::learning_rules()),
+        base("learning", Kind::Filter, Hook::Postrouting, FILTER, rules::learning_rules()),
+        base("leaving", Kind::Nat, Hook::Postrouting, SOURCE, rules::leaving()),
     ]);
     let name = NAME.to_owned();
     let mut table = Table {
@@ -166,137 +165,17 @@ fn sets() -> Vec<Set> {
 }
 
 /// A service as a packet names it.
-fn service(family: Family) -> Vec<Field> {
+pub(super) fn service(family: Family) -> Vec<Field> {
     [vec![Field::Address(family, TO)], port()].concat()
 }
 
-fn port() -> Vec<Field> {
+pub(super) fn port() -> Vec<Field> {
     vec![Field::Protocol, Field::Port(TO)]
 }
 
 /// A client of a service, and the service.
-fn client() -> Vec<Field> {
+pub(super) fn client() -> Vec<Field> {
     [vec![Field::Address(Family::Ipv4, FROM)], service(Family::Ipv4)].concat()
-}
-
-fn refuse() -> Vec<Statements> {
-    vec![
-        vec![Statement::Transport(Transport::Tcp), Statement::Reject(Rejection::Reset)],
-        vec![Statement::Reject(Rejection::Unreachable)],
-    ]
-}
-
-fn pick(any: bool, sticky: bool, count: Count, choice: Choice) -> Vec<Statements> {
-    let mut rules = Vec::new();
-    if sticky {
-        rules.push(vec![Statement::DnatBy(Family::Ipv4, client(), AFFINITY.to_owned())]);
-    }
-    // Where a change has just taken slots away, the first ones are still there.
-    let counts = if count == Count::Few { vec![count] } else { vec![count, Count::Few] };
-    for count in counts {
-        for family in FAMILIES {
-            let choice = if sticky && family == Family::Ipv6 { Choice::Source } else { choice };
-            let slot = draw(family, choice, count);
-            let (key, map) = match any {
-                true => ([port(), vec![slot]].concat(), PORT_BACKENDS),
-                false => ([service(family), vec![slot]].concat(), BACKENDS),
-            };
-            // A key with an address says itself which protocol it is of.
-            let told = !any || matches!(choice, Choice::Source | Choice::SourceAndPort);
-            let mut rule = if told { vec![] } else { vec![Statement::Family(family)] };
-            rule.push(Statement::DnatBy(family, key, map.of(family).to_owned()));
-            rules.push(rule);
-        }
-    }
-    rules.push(vec![Statement::Goto(REFUSE.to_owned())]);
-    rules
-}
-
-fn draw(family: Family, choice: Choice, count: Count) -> Field {
-    let modulus = count.get() as u32;
-    let source = Field::Address(family, FROM);
-    match choice {
-        Choice::Turn => Field::Turn(modulus),
-        Choice::Chance => Field::Chance(modulus),
-        Choice::Source => Field::Hash { of: vec![source], modulus, seed: SEED },
-        Choice::SourceAndPort => {
-            Field::Hash { of: vec![source, Field::Port(FROM)], modulus, seed: SEED }
-        }
-    }
-}
-
-/// Where connections are meant to go, from outside or from this host.
-fn arriving() -> Vec<Statements> {
-    let mut rules: Vec<_> = FAMILIES
-        .map(|family| vec![Statement::Choose(service(family), SERVICES.of(family).to_owned())])
-        .into();
-    rules.push(vec![Statement::Local(TO), Statement::Choose(port(), PORTS.to_owned())]);
-    rules
-}
-
-/// Nobody outside reaches a backend of this host but through its service. What it asked for itself
-/// comes back.
-fn guard() -> Vec<Statements> {
-    let known = Statement::State(vec![State::Established, State::Related]);
-    let mut rules =
-        vec![vec![known, Statement::Accept], vec![Statement::Redirected, Statement::Accept]];
-    rules.extend(FAMILIES.map(|family| {
-        vec![
-            Statement::Device(FROM, Relation::Not, Device::Named("lo".to_owned())),
-            Statement::Member(vec![Field::Address(family, TO)], LOCAL.of(family).to_owned()),
-            Statement::Drop,
-        ]
-    }));
-    rules
-}
-
-/// Whose answers would not come back here: a backend that is elsewhere sends them to the client
-/// directly, and so does one that shares a network with a client that is a backend itself.
-fn leaving() -> Vec<Statements> {
-    let rule = |side, family, set: Pair| {
-        vec![
-            Statement::Redirected,
-            Statement::Device(TO, Relation::Not, Device::Named("lo".to_owned())),
-            Statement::Member(vec![Field::Address(family, side)], set.of(family).to_owned()),
-            Statement::Masquerade,
-        ]
-    };
-    FAMILIES.into_iter().flat_map(|of| [rule(FROM, of, LOCAL), rule(TO, of, REMOTE)]).collect()
-}
-
-/// Which connections teach something: new ones that were sent to a backend of a service whose
-/// clients stay. It is the connection that says where its client wanted to go, and where it went.
-fn learning_rules() -> Vec<Statements> {
-    let transports = [Transport::Tcp, Transport::Udp];
-    let original = Field::Original(Family::Ipv4, TO);
-    let port = || vec![Field::Protocol, Field::OriginalPort(TO)];
-    let rule = |transport, key, map: &str| {
-        vec![
-            Statement::State(vec![State::New]),
-            Statement::Redirected,
-            Statement::Transport(transport),
-            Statement::Choose(key, map.to_owned()),
-        ]
-    };
-    let of = |transport| {
-        let service = [vec![original.clone()], port()].concat();
-        [rule(transport, service, STICKY), rule(transport, port(), STICKY_PORTS)]
-    };
-    transports.into_iter().flat_map(of).collect()
-}
-
-fn learn(affinity: Affinity) -> Vec<Statements> {
-    let of = |transport| {
-        let original = |side| Field::Original(Family::Ipv4, side);
-        let learn = Statement::Learn {
-            map: AFFINITY.to_owned(),
-            key: vec![original(FROM), original(TO), Field::Protocol, Field::OriginalPort(TO)],
-            data: vec![Field::Reply(Family::Ipv4, FROM), Field::ReplyPort(FROM)],
-            seconds: affinity.seconds(),
-        };
-        vec![Statement::Transport(transport), learn]
-    };
-    [Transport::Tcp, Transport::Udp].map(of).into()
 }
 
 fn chain(name: &str, rules: Vec<Statements>) -> Chain {

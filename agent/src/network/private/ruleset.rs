@@ -82,7 +82,14 @@ pub(super) fn guard(name: String, family: Family, interface: &str) -> Table {
         Statement::Drop,
     ];
     let forward = chain("forward", Kind::Filter, Hook::Forward, FILTER, vec![rule]);
-    Table { sight: Sight::Inet, name, comment: None, owner: Owner::Nobody, sets: vec![], chains: vec![forward] }
+    Table {
+        sight: Sight::Inet,
+        name,
+        comment: None,
+        owner: Owner::Nobody,
+        sets: vec![],
+        chains: vec![forward],
+    }
 }
 
 struct Rules<'a> {
