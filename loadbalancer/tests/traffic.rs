@@ -161,7 +161,8 @@ fn clients_of_all_kinds_reach_backends_and_are_seen() {
     }
     // One elsewhere would answer the client itself.
     assert_eq!(client.ask(None, "10.77.0.1:82").unwrap(), "3 10.99.0.254");
-    // No backend speaks IPv6 there: refused at once, not left to the host's own ports.
+    // No backend speaks IPv6 there: refused at once, not left to who else listens there.
+    host.serve("[::]:81", "other");
     let refused = |place: &Place, to: &str| place.ask(None, to).unwrap_err().kind();
     assert_eq!(refused(client, "[fd77::1]:81"), ErrorKind::ConnectionRefused);
     assert_eq!(refused(host, "[::1]:81"), ErrorKind::ConnectionRefused);

@@ -43,6 +43,7 @@ fn counted(slots: &[usize], candidates: usize) -> Vec<usize> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn every_slot_has_a_backend_and_every_share_is_met_within_one(made in made()) {
         for policy in policies() {
@@ -108,7 +109,7 @@ fn moved(names: &[String], lost: usize) -> f64 {
 #[test]
 fn losing_a_backend_moves_few_others() {
     let mut found = Vec::new();
-    for round in 0..40 {
+    for round in 0..12 {
         for number in 2..=16 {
             let names: Vec<_> =
                 (0..number).map(|index| format!("app{round}.web.{index}")).collect();

@@ -147,7 +147,7 @@ fn no_slot_is_empty(contents: &Contents) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn a_diff_of_two_leads_from_one_to_the_other(
         changes in prop::collection::vec(change(), 0..120),
