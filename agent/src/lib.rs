@@ -15,6 +15,7 @@
 //! | [`sandbox`] | steps, and doing them |
 //! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
+//! | [`balance`] | the balancer's table in the kernel |
 //! | [`keep`] | a process that runs one instance in the background |
 //! | [`daemon`] | hostd: what is deployed, and its API |
 //! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
@@ -54,6 +55,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod balance;
 pub mod cgroup;
 pub mod clock;
 pub mod daemon;
