@@ -7,6 +7,8 @@
 
 mod file;
 mod record;
+pub mod route;
+pub mod sink;
 mod tail;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
