@@ -28,7 +28,7 @@ impl Default for Bounds {
 }
 
 /// One record of a batch, or one that stands for lost ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Piece {
     /// Its number; of a gap, that of the first lost record.
     pub first: u64,

@@ -44,8 +44,6 @@ pub struct Cursor {
 /// A sink in the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Noted {
-    /// Its address, for people.
-    sink: String,
     /// As far as it has been told.
     now: Cursor,
     /// For a file: as far as that is on the disk.
@@ -105,10 +103,13 @@ impl Cursors {
     }
 
     /// Note how far a sink is.
-    pub fn set(&mut self, id: &str, sink: &str, cursor: Cursor) {
-        let noted = self.sinks.entry(id.to_owned());
-        let new = || Noted { sink: sink.to_owned(), now: cursor, synced: None };
-        noted.or_insert_with(new).now = cursor;
+    pub fn set(&mut self, id: &str, cursor: Cursor) {
+        match self.sinks.get_mut(id) {
+            Some(noted) => noted.now = cursor,
+            None => {
+                self.sinks.insert(id.to_owned(), Noted { now: cursor, synced: None });
+            }
+        }
     }
 
     /// Note that what a sink has is on the disk.

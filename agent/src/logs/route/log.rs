@@ -15,6 +15,8 @@ pub struct Place {
     pub segment: u64,
     /// Bytes from the segment's start.
     pub offset: u64,
+    /// The number of the record that is expected there; 0 where it is not known.
+    pub seq: u64,
 }
 
 /// A record of the log.
@@ -33,11 +35,10 @@ pub struct Entry {
 }
 
 /// What comes next in a log.
-#[allow(clippy::large_enum_variant)] // one at a time, and nearly always the large one
 #[derive(Debug, Clone)]
 pub enum Step {
     /// A record.
-    Entry(Entry),
+    Entry(Box<Entry>),
     /// Records were deleted before they were read.
     Missing {
         /// The first of them.
@@ -56,10 +57,19 @@ pub enum Step {
     End,
 }
 
-/// A log that is read from one end to the other while it grows.
+/// A log that is read from one end to the other while it grows. Opened, it begins with what it has.
 pub trait Log {
-    /// Go on at a place, or where that would be.
-    fn seek(&mut self, place: Place);
+    /// Go on at a place that an entry told.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    fn seek(&mut self, place: Place) -> io::Result<()>;
+
+    /// Go on at the record with this number, or at the first one after it.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    fn seek_seq(&mut self, seq: u64) -> io::Result<()>;
 
     /// What comes next.
     ///

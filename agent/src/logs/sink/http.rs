@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,12 +18,12 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
+use manifest_spec::sink::{Endpoint, HostPort};
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::address::Url;
 use super::answer::retry_after;
 use super::{reach, tls};
 
@@ -37,7 +37,10 @@ pub const ANSWER: usize = 64 * 1024;
 /// A peer that is spoken to over HTTP.
 #[derive(Debug)]
 pub struct Client {
-    url: Url,
+    peer: HostPort,
+    /// As the header `Host` has it.
+    authority: String,
+    path: String,
     headers: HeaderMap,
     trusted: Option<Arc<ClientConfig>>,
     connection: Option<Connection>,
@@ -124,24 +127,29 @@ pub fn headers<'a>(
 }
 
 impl Client {
-    /// A client of this address. `bundles` are lists of authorities, for TLS. Touches no network.
+    /// A client of this address that asks for `path`. `bundles` are lists of authorities, for TLS.
+    /// Touches no network.
     ///
     /// # Errors
     /// What makes TLS impossible here, in words.
     pub fn new(
-        url: Url,
+        endpoint: &Endpoint,
+        path: String,
         mut headers: HeaderMap,
-        bundles: &[&Path],
+        bundles: &[PathBuf],
         clock: fn() -> Duration,
     ) -> Result<Client, String> {
-        let trusted = url.tls.then(|| tls::trusting(bundles)).transpose()?;
-        if let Some(value) = &url.authorization {
-            let mut value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;
-            value.set_sensitive(true);
-            headers.entry(header::AUTHORIZATION).or_insert(value);
-        }
+        let trusted = endpoint.is_secure.then(|| tls::trusting(bundles)).transpose()?;
         headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static("hostctl"));
-        Ok(Client { url, headers, trusted, connection: None, clock })
+        Ok(Client {
+            peer: HostPort { host: endpoint.host.clone(), port: endpoint.port_or_default() },
+            authority: endpoint.authority(),
+            path,
+            headers,
+            trusted,
+            connection: None,
+            clock,
+        })
     }
 
     /// `POST` this body.
@@ -149,8 +157,8 @@ impl Client {
     /// # Errors
     /// Why there is no answer, in words.
     pub async fn post(&mut self, body: Chunks, own: &HeaderMap) -> Result<Reply, String> {
-        let mut request = Request::post(&self.url.path)
-            .header(header::HOST, self.host())
+        let mut request = Request::post(&self.path)
+            .header(header::HOST, &self.authority)
             .body(body)
             .map_err(|error| error.to_string())?;
         request.headers_mut().extend(own.clone());
@@ -159,12 +167,12 @@ impl Client {
             Some(connection) if !connection.sender.is_closed() => connection,
             _ => self.connect().await?,
         };
-        let silent = || format!("{} does not answer the request", self.url.peer);
+        let silent = || format!("{} does not answer the request", self.peer);
         let exchange = async {
             let response = connection.sender.send_request(request).await.map_err(|error| {
                 match error.is_timeout() || error.is_incomplete_message() || error.is_closed() {
-                    true => format!("{} closed the connection without an answer", self.url.peer),
-                    false => format!("{}: {}", self.url.peer, innermost(&error)),
+                    true => format!("{} closed the connection without an answer", self.peer),
+                    false => format!("{}: {}", self.peer, innermost(&error)),
                 }
             })?;
             self.read(response).await
@@ -200,20 +208,11 @@ impl Client {
         Ok((reply, is_whole))
     }
 
-    fn host(&self) -> String {
-        let usual = if self.url.tls { 443 } else { 80 };
-        let peer = self.url.peer.to_string();
-        match self.url.peer.port == usual {
-            true => peer.trim_end_matches(&format!(":{usual}")).to_owned(),
-            false => peer,
-        }
-    }
-
     async fn connect(&self) -> Result<Connection, String> {
-        let stream = reach::tcp(&self.url.peer).await?;
+        let stream = reach::tcp(&self.peer).await?;
         let Some(trusted) = &self.trusted else { return shake(stream).await };
-        let over = tls::over(stream, &self.url.peer.host, Arc::clone(trusted));
-        let silent = |_| format!("{} does not answer in TLS", self.url.peer);
+        let over = tls::over(stream, &self.peer.host, Arc::clone(trusted));
+        let silent = |_| format!("{} does not answer in TLS", self.peer);
         shake(timeout(reach::PATIENCE, over).await.map_err(silent)??).await
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use manifest_spec::log::{LogRecord, Resource, Severity, attribute};
+use manifest_spec::log::{LogRecord, Resource, attribute};
 use serde_json::{Value, json};
 
 use super::journal::entry::text;
@@ -55,7 +55,7 @@ impl Stream {
 }
 
 /// What stands before a stream's entries: its labels, with the operator's own.
-pub fn begin(resource: &Resource, labels: &BTreeMap<String, String>) -> Vec<u8> {
+pub fn begin(resource: &Resource, labels: &[(String, String)]) -> Vec<u8> {
     let mut all = json!({
         "app": resource.app,
         "service": resource.service,
@@ -85,7 +85,7 @@ fn line(record: &LogRecord) -> std::borrow::Cow<'_, str> {
 fn metadata(record: &LogRecord, moved: Option<&str>) -> BTreeMap<String, String> {
     let mut all = BTreeMap::from([
         ("seq".to_owned(), record.seq.to_string()),
-        ("level".to_owned(), level(record.severity).to_owned()),
+        ("level".to_owned(), record.severity.as_str().to_owned()),
     ]);
     let own = [("trace_id", &record.trace_id), ("span_id", &record.span_id)];
     all.extend(own.iter().filter_map(|(key, id)| Some(((*key).to_owned(), Option::clone(id)?))));
@@ -115,18 +115,6 @@ fn name(key: &str) -> String {
     }
 }
 
-/// Severity by the names that Grafana colours.
-fn level(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Trace => "trace",
-        Severity::Debug => "debug",
-        Severity::Info => "info",
-        Severity::Warn => "warn",
-        Severity::Error => "error",
-        Severity::Fatal => "fatal",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{record, resource};
@@ -134,7 +122,7 @@ mod tests {
 
     fn push(stream: &mut Stream, records: &[LogRecord]) -> Value {
         let resource = resource();
-        let labels = BTreeMap::from([("team".to_owned(), "a\"b".to_owned())]);
+        let labels = [("team".to_owned(), "a\"b".to_owned())];
         let mut body = begin(&resource, &labels);
         let mut entries = Vec::new();
         for record in records {

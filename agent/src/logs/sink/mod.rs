@@ -6,7 +6,7 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`address`] | where a sink is, as text |
+//! | [`open`] | the sink that an address names |
 //! | [`answer`] | what a sink says, and what the statuses of HTTP mean |
 //! | [`codec`] | how records are written for each kind |
 //! | [`line`] | records as lines |
@@ -17,15 +17,14 @@
 //! | [`loki`], [`otlp`] | their bodies for Loki and OpenTelemetry |
 //! | [`http`], [`tls`], [`reach`] | requests, TLS, connections |
 
-pub mod address;
 pub mod answer;
-mod basic;
 pub mod codec;
 pub mod file;
 pub mod http;
 pub mod journal;
 pub mod line;
 pub mod loki;
+pub mod open;
 pub mod otlp;
 pub mod push;
 pub mod reach;
@@ -33,9 +32,9 @@ pub mod syslog;
 pub mod time;
 pub mod tls;
 
-pub use address::{Address, AddressError, Target};
 pub use answer::{Answer, Verdict};
 pub use codec::Codec;
+pub use open::{Sink, Surroundings, trial};
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -3,12 +3,12 @@
 //! Invariant: a batch is one request with one answer. Sent again, the same records are the same
 //! request, with the same key: a peer can tell.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hyper::body::Bytes;
 use hyper::header;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use manifest_spec::sink::Endpoint;
 
 use super::answer::verdict_of;
 use super::http::{Chunks, Client, Reply};
@@ -27,9 +27,31 @@ pub enum Form {
     /// A header line, then a line for each record.
     Lines,
     /// A push to Loki, with the operator's labels.
-    Loki(BTreeMap<String, String>),
+    Loki(Vec<(String, String)>),
     /// An export of OTLP.
     Otlp,
+}
+
+impl Form {
+    /// What is asked for at an address: below it, unless it names the whole path already.
+    pub fn path(&self, endpoint: &Endpoint) -> String {
+        let (path, query) = match endpoint.path.find('?') {
+            Some(query) => endpoint.path.split_at(query),
+            None => (endpoint.path.as_str(), ""),
+        };
+        let below = match self {
+            Form::Lines => "",
+            Form::Loki(_) => loki::PATH,
+            Form::Otlp => otlp::PATH,
+        };
+        match path {
+            _ if !path.ends_with(below) => {
+                format!("{}{below}{query}", path.trim_end_matches('/'))
+            }
+            "" => format!("/{query}"),
+            path => format!("{path}{query}"),
+        }
+    }
 }
 
 /// A peer that takes batches over HTTP.

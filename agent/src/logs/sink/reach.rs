@@ -7,12 +7,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use manifest_spec::sink::HostPort;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
-use super::address::Peer;
 use crate::network::names::{ANSWER, Lookup};
 
 /// From a name to a connection.
@@ -22,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What went wrong, in words.
-pub async fn tcp(peer: &Peer) -> Result<TcpStream, String> {
+pub async fn tcp(peer: &HostPort) -> Result<TcpStream, String> {
     let end = Instant::now() + PATIENCE;
     let addresses = addresses(peer, end).await?;
     let mut said = String::new();
@@ -48,7 +48,7 @@ pub async fn tcp(peer: &Peer) -> Result<TcpStream, String> {
 ///
 /// # Errors
 /// What went wrong, in words.
-pub async fn udp(peer: &Peer) -> Result<UdpSocket, String> {
+pub async fn udp(peer: &HostPort) -> Result<UdpSocket, String> {
     let addresses = addresses(peer, Instant::now() + PATIENCE).await?;
     let mut said = String::new();
     for address in addresses {
@@ -69,7 +69,7 @@ pub async fn udp(peer: &Peer) -> Result<UdpSocket, String> {
 }
 
 /// What the system said about a connection, in words.
-pub fn refusal(peer: &Peer, error: &io::Error) -> String {
+pub fn refusal(peer: &HostPort, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => format!("nobody listens at {peer}"),
         _ => format!("{peer}: {}", words(error)),
@@ -84,7 +84,7 @@ pub fn words(error: &io::Error) -> String {
     }
 }
 
-async fn addresses(peer: &Peer, end: Instant) -> Result<Vec<SocketAddr>, String> {
+async fn addresses(peer: &HostPort, end: Instant) -> Result<Vec<SocketAddr>, String> {
     if let Ok(address) = peer.host.parse::<IpAddr>() {
         return Ok(vec![(address, peer.port).into()]);
     }
@@ -120,14 +120,14 @@ mod tests {
             let port = listener.local_addr().unwrap().port();
             // ::1 comes first where there is IPv6, and nobody listens there.
             for host in ["127.0.0.1", "localhost"] {
-                let stream = tcp(&Peer { host: host.into(), port }).await.unwrap();
+                let stream = tcp(&HostPort { host: host.into(), port }).await.unwrap();
                 assert_eq!(stream.peer_addr().unwrap().port(), port);
             }
             drop(listener);
-            let peer = Peer { host: "127.0.0.1".into(), port };
+            let peer = HostPort { host: "127.0.0.1".into(), port };
             let said = tcp(&peer).await.unwrap_err();
             assert_eq!(said, format!("nobody listens at 127.0.0.1:{port}"));
-            let unknown = Peer { host: "no-such-name.invalid".into(), port };
+            let unknown = HostPort { host: "no-such-name.invalid".into(), port };
             let said = tcp(&unknown).await.unwrap_err();
             assert!(said.contains("no-such-name.invalid"), "{said}");
         });

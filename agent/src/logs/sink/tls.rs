@@ -3,7 +3,7 @@
 //! Invariant: no certificate goes unchecked, and nothing but the host's own list of authorities is
 //! trusted.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -25,7 +25,7 @@ pub const BUNDLES: [&str; 4] = [
 ///
 /// # Errors
 /// When there is none, or nothing in it can be used, in words.
-pub fn trusting(bundles: &[&Path]) -> Result<Arc<ClientConfig>, String> {
+pub fn trusting(bundles: &[PathBuf]) -> Result<Arc<ClientConfig>, String> {
     let Some(path) = bundles.iter().find(|path| path.exists()) else {
         return Err("this host has no list of certificate authorities: install the package \
                     ca-certificates"

@@ -13,14 +13,13 @@ pub mod message;
 mod stream;
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use host_sys::Errno;
+use manifest_spec::sink::SyslogAddress;
 use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use tokio::time::timeout;
 
-use super::address::Syslog;
 use super::line::Subject;
 use super::{Answer, Codec, Verdict, reach};
 use crate::logs::route::batch::Part;
@@ -63,7 +62,7 @@ impl Framing {
 /// A receiver of syslog.
 #[derive(Debug)]
 pub struct SyslogSink {
-    place: Syslog,
+    place: SyslogAddress,
     line: Line,
 }
 
@@ -79,16 +78,16 @@ enum Line {
 
 impl SyslogSink {
     /// The receiver at this place. Touches nothing.
-    pub fn new(place: Syslog) -> SyslogSink {
+    pub fn new(place: SyslogAddress) -> SyslogSink {
         SyslogSink { place, line: Line::None }
     }
 
     /// How records are written for it.
     pub fn codec(&self) -> Codec {
         Codec::Syslog(match self.place {
-            Syslog::Unix(_) => Framing::Datagram(LOCAL_DATAGRAM),
-            Syslog::Udp(_) => Framing::Datagram(DATAGRAM),
-            Syslog::Tcp(_) => Framing::Counted,
+            SyslogAddress::Unix(_) => Framing::Datagram(LOCAL_DATAGRAM),
+            SyslogAddress::Udp(_) => Framing::Datagram(DATAGRAM),
+            SyslogAddress::Tcp(_) => Framing::Counted,
         })
     }
 
@@ -121,11 +120,10 @@ impl SyslogSink {
 
     async fn connect(&self) -> Result<Line, String> {
         match &self.place {
-            Syslog::Udp(peer) => Ok(Line::Udp(reach::udp(peer).await?)),
-            Syslog::Tcp(peer) => Ok(Line::Tcp(Stream::new(reach::tcp(peer).await?))),
-            Syslog::Unix(path) => {
-                let failed =
-                    |error: io::Error| format!("{}: {}", path.display(), local_words(&error));
+            SyslogAddress::Udp(peer) => Ok(Line::Udp(reach::udp(peer).await?)),
+            SyslogAddress::Tcp(peer) => Ok(Line::Tcp(Stream::new(reach::tcp(peer).await?))),
+            SyslogAddress::Unix(path) => {
+                let failed = |error: io::Error| format!("{path}: {}", local_words(&error));
                 let socket = UnixDatagram::unbound().map_err(failed)?;
                 match socket.connect(path) {
                     Ok(()) => Ok(Line::Local(socket)),
@@ -142,8 +140,8 @@ impl SyslogSink {
 
     fn shown(&self) -> String {
         match &self.place {
-            Syslog::Unix(path) => Path::display(path).to_string(),
-            Syslog::Udp(peer) | Syslog::Tcp(peer) => peer.to_string(),
+            SyslogAddress::Unix(path) => path.clone(),
+            SyslogAddress::Udp(peer) | SyslogAddress::Tcp(peer) => peer.to_string(),
         }
     }
 }
