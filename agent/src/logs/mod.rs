@@ -7,8 +7,10 @@
 
 mod file;
 mod record;
+pub mod route;
 pub mod segment;
 pub mod shape;
+pub mod sink;
 mod tail;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
