@@ -11,8 +11,8 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt,
 };
 
-use crate::raw::check;
 use crate::Result;
+use crate::raw::check;
 
 /// A socket at a path that takes datagrams. The path must be free.
 ///

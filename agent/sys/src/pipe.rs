@@ -1,17 +1,16 @@
-//! Bytes from pipe to pipe without a copy (tee(2), splice(2)), and how many wait in one.
+//! Bytes from pipe to pipe without a copy (tee(2), splice(2)).
 //!
 //! Invariant: nothing here waits; what a call took from a pipe it tells, and no byte is ever in
 //! neither place.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
-use nix::fcntl::{SpliceFFlags, splice, tee};
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice, tee};
 
 use crate::Result;
-use crate::raw::check;
 
-/// Show what waits in one pipe to another, at most `count` bytes: it stays where it is and is in the
-/// other as well. 0 when nothing waits and nobody can write any more.
+/// Show what waits in one pipe to another, from its front on, at most `count` bytes: it stays where
+/// it is and is in the other as well. 0 when nothing waits and nobody can write any more.
 ///
 /// # Errors
 /// `EAGAIN` when nothing waits, or the other is full; else what tee(2) says.
@@ -19,8 +18,8 @@ pub fn show(from: BorrowedFd<'_>, to: BorrowedFd<'_>, count: usize) -> Result<us
     tee(from, to, count, SpliceFFlags::SPLICE_F_NONBLOCK)
 }
 
-/// Move what waits in one pipe to another, at most `count` bytes. 0 when nothing waits and nobody
-/// can write any more.
+/// Move what waits in a pipe, at most `count` bytes, to another pipe or to /dev/null. 0 when nothing
+/// waits and nobody can write any more.
 ///
 /// # Errors
 /// `EAGAIN` when nothing waits, or the other is full; else what splice(2) says.
@@ -29,15 +28,11 @@ pub fn shift(from: BorrowedFd<'_>, to: BorrowedFd<'_>, count: usize) -> Result<u
     splice(from, None, to, None, count, flags)
 }
 
-/// How many bytes wait in a pipe or as the next datagram of a socket (FIONREAD, pipe(7)).
+/// How many bytes a pipe can hold (F_GETPIPE_SZ, fcntl(2)); fewer, if they come in many pieces.
 ///
 /// # Errors
-/// What ioctl(2) says.
-pub fn waiting(pipe: BorrowedFd<'_>) -> Result<u64> {
-    let mut count: libc::c_int = 0;
-    // SAFETY: FIONREAD stores one int, which `count` is.
-    check(libc::c_long::from(unsafe {
-        libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count)
-    }))?;
-    Ok(u64::try_from(count).unwrap_or(0))
+/// `EBADF` for what is no pipe.
+pub fn capacity(pipe: BorrowedFd<'_>) -> Result<usize> {
+    let size = fcntl(pipe, FcntlArg::F_GETPIPE_SZ)?;
+    Ok(usize::try_from(size).unwrap_or(0))
 }
