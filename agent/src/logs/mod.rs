@@ -8,6 +8,7 @@
 mod file;
 mod record;
 pub mod route;
+pub mod segment;
 pub mod shape;
 pub mod sink;
 mod tail;
