@@ -24,9 +24,11 @@ use host_sys::process::{self, Child, Exit};
 use host_sys::signal::{Signals, number};
 use host_sys::{Errno, Result, datagram, file, socket};
 use manifest_spec::log::Resource;
+use manifest_spec::log::metrics::{PipelineMetrics, SinkMetrics};
 
 use self::place::Place;
 use super::collect::{self, ROOM};
+use super::route::METRICS;
 use super::shape::Stream;
 use super::wire::{self, AgentRecord, Assignment, IDLE, Order, PROGRAM, Word};
 use crate::plan::facts::variable;
@@ -46,7 +48,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(5)
 const KILLED: Duration = Duration::from_millis(100);
 /// How long the last output of an instance in the background may take into the log.
 const LAST: Duration = Duration::from_secs(10);
-/// How long sinks get to take what is left when somebody waits for it.
+/// How long sinks get to take anything of what is left when somebody waits for it.
 const AWAITED: Duration = Duration::from_secs(5);
 /// How long a logger may take to break off.
 const BROKEN_OFF: Duration = Duration::from_secs(3);
@@ -125,6 +127,17 @@ struct Pipes {
 struct Running {
     child: Child,
     since: Instant,
+}
+
+/// How waiting ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// What was waited for is so.
+    ItIs,
+    /// It is not so after the time that it got.
+    InVain,
+    /// Somebody does not want to wait.
+    Unwanted,
 }
 
 /// What a place in the list of sources is.
@@ -272,26 +285,40 @@ impl Holder {
             return Vec::new();
         }
         let has_ended = |holder: &Holder| holder.is_finished;
-        if !self.until(Some(Instant::now() + AWAITED), has_ended) {
-            let _ = wire::send(self.line[0].as_fd(), &Order::GiveUp);
-            self.until(Some(Instant::now() + BROKEN_OFF), has_ended);
+        let mut shipped = self.shipped();
+        loop {
+            match self.until(Some(Instant::now() + AWAITED), has_ended) {
+                Waited::ItIs => return self.left,
+                Waited::InVain if self.shipped() > shipped => shipped = self.shipped(),
+                Waited::InVain | Waited::Unwanted => break,
+            }
         }
+        let _ = wire::send(self.line[0].as_fd(), &Order::GiveUp);
+        self.until(Some(Instant::now() + BROKEN_OFF), has_ended);
         self.left
     }
 
-    /// Wait until something is so, the time is over, or somebody wants to go; whether it is so.
-    fn until(&mut self, end: Option<Instant>, is_so: impl Fn(&Holder) -> bool) -> bool {
+    /// How many records sinks were done with when the logger told last.
+    fn shipped(&self) -> u64 {
+        let text = std::fs::read(self.place.run_path.join(METRICS)).unwrap_or_default();
+        let metrics = serde_json::from_slice::<PipelineMetrics>(&text).unwrap_or_default();
+        let done = |sink: &SinkMetrics| sink.delivered + sink.filtered + sink.missed + sink.parked;
+        metrics.sinks.iter().map(done).sum()
+    }
+
+    /// Wait until something is so, the time is over, or somebody wants to go.
+    fn until(&mut self, end: Option<Instant>, is_so: impl Fn(&Holder) -> bool) -> Waited {
         // They are blocked already, and would else be waiting for nobody.
         let signals = [number::INT, number::TERM, number::HUP];
         let signals = self.shown.then(|| Signals::block(&signals).ok()).flatten();
         self.see_to_it();
         loop {
             if is_so(self) {
-                return true;
+                return Waited::ItIs;
             }
             let now = Instant::now();
             if end.is_some_and(|end| end <= now) {
-                return false;
+                return Waited::InVain;
             }
             let next = [end, self.deadline()].into_iter().flatten().min();
             let mut fds = self.sources();
@@ -299,13 +326,13 @@ impl Holder {
             let interests: Vec<_> =
                 fds.iter().map(|fd| Interest { fd: *fd, write: false }).collect();
             let left = next.map(|next| next.saturating_duration_since(now));
-            let Ok(ready) = wait(&interests, left) else { return false };
+            let Ok(ready) = wait(&interests, left) else { return Waited::InVain };
             let ready: Vec<usize> = (0..).zip(ready).filter(|(_, r)| *r).map(|(n, _)| n).collect();
             drop(interests);
             if let Some(signals) = &signals
                 && matches!(signals.next(), Ok(Some(_)))
             {
-                return false;
+                return Waited::Unwanted;
             }
             self.tend(&ready);
         }
