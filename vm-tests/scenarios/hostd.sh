@@ -299,6 +299,18 @@ second() {
     holds "the record of who did what is whole" hostctl audit verify
 }
 
+# The scenarios after this one find the guest as it was.
+leave() {
+    for name in shop eats forks burns blog; do hostctl remove $name > /dev/null 2>&1; done
+    none() { ! grep -qsx hostctl-keeper /proc/[0-9]*/comm; }
+    eventually none
+    systemctl --quiet disable --now hostd
+    rm -rf /var/lib/hostctl /run/hostctl /etc/hostctl /usr/bin/hostctl /usr/bin/hostd \
+        /etc/systemd/system/hostd.service /run/systemd/system/hostd.service.d
+    systemctl daemon-reload
+}
+trap '[ $? -eq 99 ] || leave' EXIT
+
 case $STAGE in
 1) first ;;
 2) second ;;
