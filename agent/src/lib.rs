@@ -16,6 +16,7 @@
 //! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`keep`] | a process that runs one instance in the background |
+//! | [`aside`] | a process that runs another program beside an instance |
 //! | [`daemon`] | hostd: what is deployed, and its API |
 //! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
 //! | [`fleet`] | what to do next for all apps |
@@ -53,6 +54,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod aside;
 pub mod audit;
 pub mod cgroup;
 pub mod clock;

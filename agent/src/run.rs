@@ -90,6 +90,9 @@ pub enum Output {
     },
     /// To nobody's: it reads nothing, and the last lines of what it writes are kept here.
     Kept(Tail),
+    /// It reads this process's standard input, and writes all to its standard error: it is a program
+    /// beside an instance ([`crate::aside`]).
+    Beside,
 }
 
 /// Lease what a plan needs for itself; `offset` is what it was resolved with. The answer tells
@@ -131,6 +134,10 @@ pub fn run(
     let (standard, interactive) = match &output {
         Output::Caller { interactive } => (file::standard(), *interactive),
         Output::Kept(_) => ([nothing.as_fd(); 3], false),
+        Output::Beside => {
+            let [input, _, error] = file::standard();
+            ([input, error, error], false)
+        }
     };
     refuse_streams(standard)?;
 
@@ -146,6 +153,8 @@ pub fn run(
         captured.map_or((None, None), |(capture, ends)| (Some(capture), Some(ends)));
     if let Some(ends) = &ends {
         let _ = give(plan, [ends.output.as_fd(), ends.error.as_fd()]);
+    } else if matches!(output, Output::Beside) {
+        let _ = give(plan, [standard[0], standard[1]]);
     }
     let streams = match &ends {
         Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
@@ -215,6 +224,7 @@ fn capture(
     clock: fn() -> Duration,
 ) -> Result<Option<Captured>, RunError> {
     let (shown, tail) = match output {
+        Output::Beside => return Ok(None),
         Output::Caller { .. } if plan.log_files.is_empty() => return Ok(None),
         Output::Caller { .. } => (Some([standard[1], standard[2]]), None),
         Output::Kept(tail) => (None, Some(tail.clone())),

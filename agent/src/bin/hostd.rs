@@ -23,7 +23,9 @@ use clap::Parser;
 struct Arguments {}
 
 fn main() -> ExitCode {
-    if let Some(code) = keep::process::run_if_meant(std::env::args()) {
+    let meant = keep::process::run_if_meant(std::env::args())
+        .or_else(|| agent::aside::process::run_if_meant(std::env::args()));
+    if let Some(code) = meant {
         return ExitCode::from(code);
     }
     Arguments::parse();

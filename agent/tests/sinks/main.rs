@@ -12,4 +12,5 @@
 mod changes;
 mod http;
 mod peer;
+mod program;
 mod scene;

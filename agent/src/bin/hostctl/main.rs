@@ -26,7 +26,9 @@ use client::Place;
 use commands::control::{Deed, control};
 
 fn main() -> ExitCode {
-    if let Some(code) = agent::keep::process::run_if_meant(std::env::args()) {
+    let meant = agent::keep::process::run_if_meant(std::env::args())
+        .or_else(|| agent::aside::process::run_if_meant(std::env::args()));
+    if let Some(code) = meant {
         return ExitCode::from(code);
     }
     let cli = Cli::read();
