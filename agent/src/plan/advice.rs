@@ -206,6 +206,7 @@ mod tests {
             app: "a".into(),
             service: "main".into(),
             instance: 1,
+            beside: None,
             key_prefix: String::new(),
             identity: Identity::Caller { uid, gid },
             dir: "/".into(),
@@ -237,6 +238,7 @@ mod tests {
             grace: std::time::Duration::ZERO,
             shares_sockets: false,
             notify: None,
+            log_socket: None,
             deployer: None,
             unenforced: Vec::new(),
         }

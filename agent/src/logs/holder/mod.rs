@@ -10,7 +10,9 @@
 //! | --- | --- |
 //! | [`place`] | whose log it is |
 
-pub(crate) mod place;
+mod place;
+
+pub(crate) use self::place::dismiss;
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -31,6 +33,7 @@ use super::collect::{self, ROOM};
 use super::route::METRICS;
 use super::shape::Stream;
 use super::wire::{self, AgentRecord, Assignment, IDLE, Order, PROGRAM, Word};
+use crate::aside::Like;
 use crate::plan::facts::variable;
 use crate::plan::{Directories, Plan};
 use crate::store::StoreError;
@@ -91,8 +94,10 @@ impl From<Errno> for LogError {
 }
 
 /// What is to be collected, and for whom.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Wishes {
+    /// How programs that are sinks are run, if any can be.
+    pub like: Option<Like>,
     /// The app's version, where it was deployed.
     pub version: Option<u64>,
     /// Whether what is written is shown on this process's standard streams.
@@ -188,8 +193,10 @@ impl Holder {
         let failed = |error| LogError::File(place.run_path.clone(), error);
         collect::renew(&place.run_path).map_err(failed)?;
         let socket = bound(&place).map_err(failed)?;
+        let resource = resource(plan, place.number, &wishes);
         let mut assignment =
-            Assignment::new(resource(plan, place.number, wishes), place.folder.clone(), &plan.logs);
+            Assignment::new(resource, place.folder.clone(), &plan.logs, directories);
+        assignment.like = wishes.like;
         assignment.shown = wishes.shown;
         assignment.awaited = wishes.shown;
         assignment.synced = wishes.synced;
@@ -507,7 +514,7 @@ fn bound(place: &Place) -> io::Result<OwnedFd> {
 }
 
 /// A second run under one name has its numbers of records, too, to itself.
-fn resource(plan: &Plan, instance: u32, wishes: Wishes) -> Resource {
+fn resource(plan: &Plan, instance: u32, wishes: &Wishes) -> Resource {
     let text = |path| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     Resource {
         app: plan.app.clone(),

@@ -30,7 +30,9 @@ use self::routing::Routing;
 use super::collect::{Bell, Collector, Pipes, Policy, Sources};
 use super::route::{Counters, Instance, Wanted};
 use super::shape::{Redactor, Settings};
+use super::sink::Surroundings;
 use super::wire::{self, Assignment, IDLE, Order, PROGRAM, Word};
+use crate::aside::start::{OWN, Starter};
 use crate::clock::since_epoch;
 
 /// How long there is nothing to do before it ends.
@@ -38,7 +40,7 @@ const IDLENESS: Duration = Duration::from_secs(60);
 /// What the program gets to write more in, before that is looked at: a piece of some size costs
 /// both sides less than many small ones.
 const NAP: Duration = Duration::from_micros(400);
-/// How long sinks get to take what is left when the holder has gone without a word.
+/// How long sinks get to take what is left when nobody will come back for it.
 const ALONE: Duration = Duration::from_secs(5);
 
 /// Be a logger, if that is what this process was started as. The answer is its exit code.
@@ -152,10 +154,19 @@ impl Logger {
             true => None,
             false => {
                 let counters = Arc::clone(&self.counters);
-                Some(Routing::start(instance, self.sinks.clone(), last, counters)?)
+                let around = self.surroundings();
+                Some(Routing::start(instance, self.sinks.clone(), last, counters, around)?)
             }
         };
         Ok(())
+    }
+
+    /// What sinks need of the host.
+    fn surroundings(&self) -> Surroundings {
+        let Assignment { like, directories, .. } = &self.assignment;
+        let starter = Starter { executable: OWN.into(), directories: directories.clone() };
+        let programs = like.clone().map(|like| (starter, like));
+        Surroundings { programs, ..Surroundings::of_host(since_epoch) }
     }
 
     /// Collect until nothing more can come; then ship what is left.
@@ -265,10 +276,13 @@ fn until_shipped(
     routing: &Routing,
     bell: &Bell,
     line: &OwnedFd,
-    limit: Option<Instant>,
+    mut limit: Option<Instant>,
 ) -> io::Result<()> {
     let mut is_open = true;
     loop {
+        if bell.is_hurried() {
+            limit.get_or_insert_with(|| Instant::now() + ALONE);
+        }
         if routing.is_done() || bell.was_rung() {
             return Ok(());
         }
