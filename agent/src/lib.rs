@@ -17,6 +17,7 @@
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`balance`] | the balancer's table in the kernel |
 //! | [`keep`] | a process that runs one instance in the background |
+//! | [`aside`] | a process that runs another program beside an instance |
 //! | [`daemon`] | hostd: what is deployed, and its API |
 //! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
 //! | [`fleet`] | what to do next for all apps |
@@ -53,7 +54,14 @@
 
 #![forbid(unsafe_code)]
 
+/// Be a keeper, a logger or a program's aside, if that is what this process was started as: all of them
+/// are hostctl's and hostd's own executable under another name. The answer is the exit code.
+pub fn run_if_meant<A: Iterator<Item = String>>(arguments: impl Fn() -> A) -> Option<u8> {
+    keep::process::run_if_meant(arguments()).or_else(|| logs::logger::run_if_meant(arguments()))
+}
+
 pub mod accounts;
+pub mod aside;
 pub mod audit;
 pub mod balance;
 pub mod cgroup;
