@@ -10,6 +10,7 @@ mod slots;
 mod stable;
 
 use crate::registry::{BackendId, Percent, Weight};
+use manifest_spec::plugin::{Answer, Key};
 
 /// How a backend is chosen for a new connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +39,9 @@ pub enum Policy {
         /// Its share.
         share: Percent,
     },
+    /// As a plugin answered last. Backends it left out get nothing, unless nobody else is there:
+    /// then all get the same.
+    Given(Answer),
 }
 
 /// What a slot is drawn by.
@@ -74,6 +78,11 @@ impl Count {
     /// All of them, fewest first.
     pub const ALL: [Count; 3] = [Count::Few, Count::More, Count::Most];
 
+    /// The fewest that are so many, or the most there are.
+    fn of(slots: usize) -> Count {
+        Count::ALL.into_iter().find(|count| count.get() >= slots).unwrap_or(Count::Most)
+    }
+
     /// The number.
     pub fn get(self) -> usize {
         match self {
@@ -104,6 +113,12 @@ impl Policy {
             Policy::Random | Policy::P2c => Choice::Chance,
             Policy::SourceHash { port: false } => Choice::Source,
             Policy::SourceHash { port: true } => Choice::SourceAndPort,
+            Policy::Given(Answer::Slots { key, .. }) => match key {
+                Key::Turn => Choice::Turn,
+                Key::Random => Choice::Chance,
+                Key::Source => Choice::Source,
+                Key::SourcePort => Choice::SourceAndPort,
+            },
             _ => Choice::Turn,
         }
     }
@@ -120,6 +135,7 @@ impl Policy {
             Policy::Canary { version, share } => {
                 canary(candidates, version, *share).unwrap_or_else(weights)
             }
+            Policy::Given(answer) => given(candidates, answer),
         }
     }
 
@@ -127,6 +143,7 @@ impl Policy {
     pub fn count(&self, candidates: &[Candidate<'_>]) -> Count {
         let few = match self {
             Policy::SourceHash { .. } => Count::More,
+            Policy::Given(Answer::Slots { slots, .. }) => Count::of(slots.len()),
             _ => Count::Few,
         };
         let shares = self.shares(candidates);
@@ -142,6 +159,13 @@ impl Policy {
 
     /// The slots: for each, which candidate has it. None without candidates.
     pub fn slots(&self, candidates: &[Candidate<'_>], count: Count) -> Vec<usize> {
+        if let Policy::Given(Answer::Slots { slots, .. }) = self {
+            let place = |name: &String| candidates.iter().position(|one| one.id.as_str() == name);
+            let found: Vec<_> = slots.iter().filter_map(place).collect();
+            if !found.is_empty() {
+                return found.into_iter().cycle().take(count.get()).collect();
+            }
+        }
         let quotas = slots::quotas(&self.shares(candidates), count.get());
         match self {
             Policy::SourceHash { .. } => {
@@ -151,6 +175,20 @@ impl Policy {
             _ => slots::smooth(&quotas),
         }
     }
+}
+
+/// Shares as a plugin wants them.
+fn given(candidates: &[Candidate<'_>], answer: &Answer) -> Vec<u128> {
+    let share = |one: &Candidate<'_>| match answer {
+        Answer::Weights(weights) => {
+            u128::from(weights.get(one.id.as_str()).copied().unwrap_or_default())
+        }
+        Answer::Slots { slots, .. } => {
+            slots.iter().filter(|name| *name == one.id.as_str()).count() as u128
+        }
+    };
+    let shares: Vec<_> = candidates.iter().map(share).collect();
+    if shares.iter().any(|share| *share > 0) { shares } else { vec![1; candidates.len()] }
 }
 
 /// Shares where one version gets a part of all; none where all or nobody is of it.

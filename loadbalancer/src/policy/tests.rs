@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use manifest_spec::plugin::{Answer, Key};
+
 use super::{Candidate, Choice, Count, Policy, slots};
 use crate::registry::{BackendId, Percent, Weight};
 
@@ -18,7 +20,9 @@ fn with<T>(made: &[Made], body: impl FnOnce(&[Candidate<'_>]) -> T) -> T {
     body(&ids.iter().zip(made).map(one).collect::<Vec<_>>())
 }
 
-fn policies() -> [Policy; 7] {
+fn policies() -> [Policy; 9] {
+    let id = |index: usize| format!("api.web.{index}");
+    let slots = [0, 2, 0, 1, 7].map(id).to_vec();
     [
         Policy::RoundRobin,
         Policy::Weighted,
@@ -27,6 +31,8 @@ fn policies() -> [Policy; 7] {
         Policy::LeastConnections,
         Policy::P2c,
         Policy::Canary { version: "2".to_owned(), share: Percent::new(10).unwrap() },
+        Policy::Given(Answer::Weights([(id(0), 1000), (id(3), 1), (id(9), 0)].into())),
+        Policy::Given(Answer::Slots { key: Key::SourcePort, slots }),
     ]
 }
 
@@ -173,6 +179,26 @@ fn shares_by_connections() {
 #[test]
 fn what_slots_are_drawn_by() {
     let choices = policies().map(|policy| policy.choice());
-    use Choice::{Chance, Source, Turn};
-    assert_eq!(choices, [Turn, Turn, Chance, Source, Turn, Chance, Turn]);
+    use Choice::{Chance, Source, SourceAndPort, Turn};
+    let built_in = [Turn, Turn, Chance, Source, Turn, Chance, Turn];
+    assert_eq!(choices[..7], built_in);
+    assert_eq!(choices[7..], [Turn, SourceAndPort]);
+}
+
+#[test]
+fn a_plugins_answer_outlives_the_backends_it_names() {
+    let id = |index: usize| format!("api.web.{index}");
+    let slots = |answer: Answer, number: usize| {
+        with(&vec![(100, 0, false); number], |all| Policy::Given(answer).slots(all, Count::Few))
+    };
+    let order = |names: &[usize]| Answer::Slots {
+        key: Key::Turn,
+        slots: names.iter().copied().map(id).collect(),
+    };
+    assert_eq!(slots(order(&[1, 0, 1]), 2)[..6], [1, 0, 1, 1, 0, 1]);
+    // One that is not there any more is skipped; where all are gone, the others share.
+    assert_eq!(slots(order(&[7, 1, 0]), 2)[..4], [1, 0, 1, 0]);
+    assert_eq!(slots(order(&[7]), 2)[..4], [0, 1, 0, 1]);
+    let weights = Answer::Weights([(id(0), 3), (id(1), 1), (id(7), 9)].into());
+    assert_eq!(counted(&slots(weights, 2), 2), [12, 4]);
 }
