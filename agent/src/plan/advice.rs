@@ -228,7 +228,6 @@ mod tests {
             capabilities: Vec::new(),
             syscalls: Vec::new(),
             limits: Default::default(),
-            log_files: Vec::new(),
             logs: crate::plan::PlannedLogs::default(),
             ready: crate::plan::Readiness {
                 by: crate::plan::ReadyBy::Notify,
@@ -239,6 +238,7 @@ mod tests {
             grace: std::time::Duration::ZERO,
             shares_sockets: false,
             notify: None,
+            log_socket: None,
             deployer: None,
             unenforced: Vec::new(),
         }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: pure; grants nothing that the instance's plan does not grant.
 
-use super::resolve::NOTIFY_SOCKET;
+use super::resolve::{LOG_SOCKET, NOTIFY_SOCKET};
 use super::{Plan, PlannedAddress, PlannedLogs};
 use manifest_spec::manifest::Network;
 
@@ -16,8 +16,9 @@ pub fn beside(
     process: i32,
 ) -> Plan {
     let mut env = plan.env;
-    // Who says that it is ready says so of the instance.
-    env.retain(|(name, value)| !(name == "NOTIFY_SOCKET" && value == NOTIFY_SOCKET));
+    // Who says that it is ready says so of the instance, and who logs there logs as the instance.
+    let of_instance = [("NOTIFY_SOCKET", NOTIFY_SOCKET), ("LOG_SOCKET", LOG_SOCKET)];
+    env.retain(|(name, value)| !of_instance.contains(&(name.as_str(), value.as_str())));
     for (name, value) in environment {
         env.retain(|(known, _)| known != name);
         env.push((name.clone(), value.clone()));
@@ -31,11 +32,11 @@ pub fn beside(
             Network::Private => plan.address,
             _ => PlannedAddress::Host,
         },
-        log_files: Vec::new(),
         logs: PlannedLogs::default(),
         health: None,
         shares_sockets: false,
         notify: None,
+        log_socket: None,
         beside: Some(process),
         ..plan
     }
