@@ -12,6 +12,7 @@
 //! | [`events`] | what happened, one line each |
 //! | [`exec`] | a command inside an instance, and its frames |
 //! | [`host`] | the daemon itself |
+//! | [`logs`] | what apps wrote |
 //! | [`audit`] | who did what |
 //! | [`failure`] | the answer to what did not work |
 
@@ -22,6 +23,7 @@ pub mod events;
 pub mod exec;
 pub mod failure;
 pub mod host;
+pub mod logs;
 
 pub use apps::{
     AppList, AppStatus, AppSummary, Changed, FailedRollout, InstanceState, InstanceStatus,
@@ -37,6 +39,7 @@ pub use events::{Event, EventKind};
 pub use exec::{ExecRequest, Exit, Frame, FrameError, Frames, Terminal};
 pub use failure::{DiagnosticBody, ErrorBody, ErrorCode};
 pub use host::{HostDirectories, HostStatus};
+pub use logs::{LogLine, LogQuery};
 
 /// The version of the API: the first component of every path.
 pub const VERSION: &str = "v1";

@@ -108,6 +108,10 @@ pub mod attribute {
     pub const EXCEPTION_FINGERPRINT: &str = "exception.fingerprint";
     /// `python`, `java`, `node`, `ruby`, `go`, `rust`; `signal` for a crash.
     pub const EXCEPTION_LANGUAGE: &str = "exception.language";
+    /// Of a crash by a signal: the last lines that the program wrote, a list.
+    pub const CRASH_LAST_LINES: &str = "crash.last_lines";
+    /// Of a crash by a signal: where its core is, or how to get one.
+    pub const CRASH_CORE: &str = "crash.core";
     /// In a record that stands for lost ones: how many.
     pub const GAP: &str = "gap";
     /// The number of the first of them; its own number is the last one's.

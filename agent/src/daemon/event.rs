@@ -4,11 +4,12 @@
 //! these; nothing else changes the world.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use manifest_spec::api::{
     AppList, AppStatus, AuditEntry, Changed, DeployRequest, Deployed, Difference, ErrorBody,
-    Event as Told, ExecRequest, History, HostStatus, PlanRequest, RemoveRequest, RollbackRequest,
-    ScaleRequest, ServiceRequest,
+    Event as Told, ExecRequest, History, HostStatus, LogQuery, PlanRequest, RemoveRequest,
+    RollbackRequest, ScaleRequest, ServiceRequest,
 };
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -87,6 +88,8 @@ pub enum Call {
         /// Only of this app.
         app: Option<String>,
     },
+    /// What apps wrote.
+    Logs(Box<LogQuery>),
     /// Run a command inside an instance.
     Exec(String, Box<ExecRequest>),
     /// Stop every instance in order and start none until hostd is started anew: the host goes down.
@@ -114,7 +117,7 @@ impl Call {
             Call::Host | Call::Apps | Call::App(_) | Call::Plan(_) | Call::History(_) => {
                 return None;
             }
-            Call::Events { .. } | Call::Audit { .. } => return None,
+            Call::Events { .. } | Call::Logs(_) | Call::Audit { .. } => return None,
         })
     }
 }
@@ -138,6 +141,8 @@ pub enum Reply {
     History(Box<History>),
     /// To [`Call::Events`].
     Events(Vec<Told>, broadcast::Receiver<Told>),
+    /// To [`Call::Logs`]: where the logs are, and what is wanted of them.
+    Logs(PathBuf, Box<LogQuery>),
     /// To [`Call::Exec`].
     Exec(Box<Running>),
     /// To [`Call::Audit`].

@@ -21,6 +21,7 @@
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
 //! | [`shown`], [`chronicle`] | how things stand, what happened |
+//! | [`records`] | what apps wrote |
 //! | [`server`], [`routes`], [`refusal`], [`peer`] | the API |
 //! | [`place`] | hostd's own place: its lock, its socket, who started it |
 //! | [`ending`] | the end of hostd, and of the machine |

@@ -128,6 +128,23 @@ pub(super) fn unknown_app(name: &str, apps: &BTreeMap<String, App>) -> ErrorBody
     hinted(body(ErrorCode::NotFound, failure::DATA, message), hint)
 }
 
+/// Nothing was written that is asked for.
+pub fn no_logs(app: Option<&str>) -> ErrorBody {
+    let message = match app {
+        Some(app) => format!("there are no logs of {app} that this could be about"),
+        None => "there are no logs yet".to_owned(),
+    };
+    hinted(
+        body(ErrorCode::NotFound, failure::DATA, message),
+        "`hostctl status` names the services and instances of an app",
+    )
+}
+
+/// Logs are there and can't be read.
+pub fn unread(message: &str) -> ErrorBody {
+    body(ErrorCode::Unavailable, failure::UNAVAILABLE, message)
+}
+
 /// The app has no such service.
 pub fn unknown_service(app: &str, service: &str, names: &[&str]) -> ErrorBody {
     let message = format!("{app} has no service {service:?}");

@@ -261,6 +261,7 @@ impl World {
                 let past = self.chronicle.since(since, app.as_deref());
                 Ok(Reply::Events(past, self.chronicle.follow()))
             }
+            Call::Logs(query) => Ok(Reply::Logs(self.directories.logs(), query)),
             Call::Exec(app, request) => {
                 self.execute(&app, *request, peer).map(|all| Reply::Exec(Box::new(all)))
             }

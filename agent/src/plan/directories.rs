@@ -92,6 +92,11 @@ impl Directories {
         self.state.join("data").join(app)
     }
 
+    /// The logs of all apps.
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("logs")
+    }
+
     /// The host policy.
     pub fn policy(&self) -> PathBuf {
         self.config.join("policy.toml")

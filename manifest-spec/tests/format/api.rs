@@ -4,7 +4,7 @@
 use manifest_spec::api::{
     AppList, AppStatus, AuditList, Changed, DeployRequest, Deployed, DiagnosticBody, Difference,
     ErrorBody, ErrorCode, Event, EventKind, ExecRequest, History, HostStatus, OverridesWire,
-    PlanRequest, PortOffset, RemoveRequest, RollbackRequest, ScaleRequest, ServiceRequest,
+    LogLine, PlanRequest, PortOffset, RemoveRequest, RollbackRequest, ScaleRequest, ServiceRequest,
 };
 use manifest_spec::{Document, limits};
 use serde::Serialize;
@@ -59,6 +59,7 @@ fn kept() -> Vec<Kept> {
         "history": History,
         "event": Event,
         "event-of-host": Event,
+        "log-line": LogLine,
         "exec-request": ExecRequest,
         "exec-request-terminal": ExecRequest,
         "error-body": ErrorBody,

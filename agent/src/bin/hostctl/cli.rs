@@ -3,6 +3,7 @@
 pub mod apps;
 mod audit;
 mod leases;
+mod logs;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use apps::{
 };
 pub use audit::{AuditArguments, AuditCommand};
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
+pub use logs::{LogsArguments, TracebacksArguments};
 
 /// Run programs on this host in the sandbox their manifest describes.
 ///
@@ -111,6 +113,22 @@ pub enum Command {
     /// Show what happened.
     #[command(after_help = "Example:\n  hostctl events shop -f")]
     Events(EventsArguments),
+
+    /// Show what apps wrote.
+    ///
+    /// Records of several instances are merged by time; those of one stay in their order. Text is
+    /// shown without control characters. What was lost, deleted or damaged is said in its place.
+    /// Your own logs are read from their files, others through hostd, which asks the host policy
+    /// for "deploy": logs can hold secrets.
+    #[command(after_help = LOGS_EXAMPLES)]
+    Logs(LogsArguments),
+
+    /// Show what went wrong in apps, by kind: stack traces and crashes.
+    ///
+    /// Traces that tell of the same place are one group, whatever their addresses and values. A
+    /// program that a signal ended (SIGSEGV, SIGABRT and the like) is a group of its own.
+    #[command(after_help = TRACEBACKS_EXAMPLES)]
+    Tracebacks(TracebacksArguments),
 
     /// Run a command inside an instance.
     ///
@@ -237,6 +255,18 @@ const DEPLOY_EXAMPLES: &str = "\
 Examples:
   hostctl deploy app.toml --wait
   hostctl deploy app.toml --set limits.memory=1G --port-offset 3";
+
+const LOGS_EXAMPLES: &str = "\
+Examples:
+  hostctl logs shop.web -f
+  hostctl logs shop --since 10m --level warn
+  hostctl logs shop --since today --where 'status>=500' --grep checkout -n 100
+  hostctl logs shop --json | jq -r .body";
+
+const TRACEBACKS_EXAMPLES: &str = "\
+Examples:
+  hostctl tracebacks shop --since today
+  hostctl tracebacks shop --show 3f9a";
 
 const EXEC_EXAMPLES: &str = "\
 Examples:

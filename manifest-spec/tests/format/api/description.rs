@@ -7,10 +7,11 @@ use manifest_spec::api::{
     AppList, AppStatus, AppSummary, AuditEntry, AuditList, AuditOutcome, Change, ChangeKind,
     Changed, DeployRequest, Deployed, DiagnosticBody, Difference, Effect, ErrorBody, ErrorCode,
     Event, EventKind, ExecRequest, FailedRollout, History, HostDirectories, HostStatus,
-    InstanceState, InstanceStatus, ManifestSource, OverridesWire, PlanRequest, PortStatus,
+    InstanceState, InstanceStatus, LogLine, ManifestSource, OverridesWire, PlanRequest, PortStatus,
     Pressure, RemoveRequest, RollbackRequest, Rollout, ScaleRequest, ServiceRequest, ServiceStatus,
     Terminal, Usage, VersionEntry, VersionState, Wanted,
 };
+use manifest_spec::log::Severity;
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
@@ -77,7 +78,7 @@ fn types() -> Vec<(&'static str, Vec<&'static str>)> {
         ServiceStatus PortStatus InstanceStatus InstanceState Usage Pressure ServiceRequest
         ScaleRequest Changed ManifestSource OverridesWire DeployRequest Deployed PlanRequest
         Difference Change ChangeKind Effect RollbackRequest RemoveRequest History VersionEntry
-        VersionState Event EventKind ExecRequest Terminal AuditEntry AuditOutcome AuditList
+        VersionState Event EventKind LogLine Severity ExecRequest Terminal AuditEntry AuditOutcome AuditList
         ErrorBody DiagnosticBody ErrorCode
     }
 }

@@ -16,6 +16,7 @@ pub mod init;
 pub mod lease;
 mod load;
 pub mod lock;
+pub mod logs;
 pub mod plan;
 pub mod proxy;
 pub mod ps;
@@ -25,6 +26,7 @@ pub mod run;
 pub mod schema;
 pub mod status;
 pub mod top;
+pub mod tracebacks;
 mod typed;
 mod waiting;
 
