@@ -245,6 +245,8 @@ pub struct Limits {
     pub files: Option<u32>,
     /// Weight of its disk time, 100 for who says nothing.
     pub io: Option<u16>,
+    /// Largest core file.
+    pub core: Option<Bytes>,
 }
 
 /// Where the app's output goes and how much is kept.
