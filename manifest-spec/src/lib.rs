@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | [`document`] | TOML text and its overrides, every value with its [`Origin`] |
 //! | [`manifest`] | the validated values the agent resolves |
-//! | [`names`], [`quantity`], [`command`] | the small languages inside strings |
+//! | [`names`], [`quantity`], [`command`], [`filter`], [`sink`] | the small languages inside strings |
 //! | [`error`] | diagnostics and how they are printed |
 //! | [`schema`](mod@schema) | the JSON Schema and the key reference, derived from the decoders |
 //! | [`policy`] | what the operator of a host allows |
@@ -25,6 +25,7 @@ pub mod command;
 mod decode;
 pub mod document;
 pub mod error;
+pub mod filter;
 pub mod limits;
 pub mod log;
 pub mod manifest;
@@ -36,6 +37,7 @@ pub mod quantity;
 mod raw;
 pub mod schema;
 mod shape;
+pub mod sink;
 mod suggest;
 mod tree;
 mod validate;

@@ -49,6 +49,9 @@ pub const CPU_PERCENT: u32 = 100_000;
 /// Weight of an instance's disk time: the kernel's `CGROUP_WEIGHT_MAX`.
 pub const IO_WEIGHT: u32 = 10_000;
 
+/// Earlier files of a file sink.
+pub const COPIES: u32 = 1000;
+
 /// Health checks in a row before they count.
 pub const CHECKS: u32 = 100;
 

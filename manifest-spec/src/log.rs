@@ -88,6 +88,64 @@ pub enum Severity {
     Fatal,
 }
 
+impl Severity {
+    /// Every one, from the least to the worst.
+    pub const ALL: [Severity; 6] = [
+        Severity::Trace,
+        Severity::Debug,
+        Severity::Info,
+        Severity::Warn,
+        Severity::Error,
+        Severity::Fatal,
+    ];
+
+    /// The word of a record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Trace => "trace",
+            Severity::Debug => "debug",
+            Severity::Info => "info",
+            Severity::Warn => "warn",
+            Severity::Error => "error",
+            Severity::Fatal => "fatal",
+        }
+    }
+
+    /// What a word of this or another log format means, in any case: `WARNING`, `crit`, `notice`.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Severity> {
+        const WORDS: [(&str, Severity); 24] = [
+            ("info", Severity::Info),
+            ("error", Severity::Error),
+            ("warn", Severity::Warn),
+            ("warning", Severity::Warn),
+            ("debug", Severity::Debug),
+            ("trace", Severity::Trace),
+            ("fatal", Severity::Fatal),
+            ("critical", Severity::Fatal),
+            ("err", Severity::Error),
+            ("notice", Severity::Info),
+            ("information", Severity::Info),
+            ("informational", Severity::Info),
+            ("crit", Severity::Fatal),
+            ("alert", Severity::Fatal),
+            ("emerg", Severity::Fatal),
+            ("emergency", Severity::Fatal),
+            ("panic", Severity::Fatal),
+            ("dpanic", Severity::Fatal),
+            ("severe", Severity::Error),
+            ("verbose", Severity::Debug),
+            ("fine", Severity::Debug),
+            ("finer", Severity::Trace),
+            ("finest", Severity::Trace),
+            ("silly", Severity::Trace),
+        ];
+        let found = WORDS.iter().find(|(own, _)| own.eq_ignore_ascii_case(word));
+        found.map(|(_, severity)| *severity)
+    }
+}
+
 /// Attributes that the agent itself gives.
 pub mod attribute {
     /// Where a record came by: `stdout`, `stderr`, `syslog`, `journal`; `agent` for what hostctl says.

@@ -6,6 +6,7 @@
 //! one place, the agent's `resolve`. Never reads a file, never asks the host.
 
 mod lifecycle;
+mod logs;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,7 +17,9 @@ use crate::command::Command;
 use crate::names::{AppName, HookName, PolicyName, PortName, ProfileName, ServiceName};
 use crate::quantity::{Bytes, CpuShare, Span};
 
+pub use crate::sink::SinkTarget;
 pub use lifecycle::{Health, Probe, Ready, ReadyBy, Stop, StopSignal};
+pub use logs::{Full, Logs, Rotate, Sink};
 
 /// The service name of an app that is written in the short form, without `[services.X]`.
 pub const SINGLE_SERVICE: &str = "main";
@@ -247,40 +250,6 @@ pub struct Limits {
     pub io: Option<u16>,
     /// Largest core file.
     pub core: Option<Bytes>,
-}
-
-/// Where the app's output goes and how much is kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Logs {
-    /// Size bound, from `keep`.
-    pub keep_bytes: Option<Bytes>,
-    /// Age bound, from `keep`.
-    pub keep_for: Option<Span>,
-    /// In the order of the file.
-    pub sinks: Vec<Sink>,
-}
-
-/// One destination of log records.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sink {
-    /// Where to.
-    pub to: SinkTarget,
-    /// Filter expression, as written.
-    pub when: Option<String>,
-}
-
-/// The kinds of sink, by the address's scheme.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SinkTarget {
-    /// `file:/path`; relative paths start at the manifest's folder.
-    File(String),
-    /// `journal`.
-    Journal,
-    /// `syslog:…`, `loki+http://…`, `otlp+http://…`, `http(s)://…`: the whole address.
-    Address(String),
-    /// `exec:./program`.
-    Exec(Command),
 }
 
 /// A program run on a trigger.

@@ -19,14 +19,14 @@ mod words;
 use crate::command::Command;
 use crate::decode::{At, Map, Whole, table};
 use crate::limits;
-use crate::manifest::{Address, Base, Days, Missed, Network, Overlap, Protocol, ReadyBy};
-use crate::manifest::{StopSignal, User};
+use crate::manifest::{Address, Base, Days, Full, Missed, Network, Overlap, Protocol, ReadyBy};
+use crate::manifest::{Rotate, StopSignal, User};
 use crate::names::{AppName, HookName, PolicyName, PortName, ProfileName, ServiceName};
 use crate::quantity::{Bytes, CpuShare, Span};
 
 use capabilities::{Capability, SyscallName};
 use env::{EnvName, EnvValue};
-use logs::{Filter, Keep, SinkAddress};
+use logs::{HeaderName, HeaderValue, Keep, LabelName, LabelValue, SinkAddress, When};
 use network::{InterfaceName, RawDestination, Route};
 use paths::{DirPath, ReadPath, WritePath};
 pub(crate) use top::{RawManifest, RawProfile};
@@ -205,7 +205,11 @@ table! {
     /// Where output goes.
     RawLogs {
         /// How much is kept: a size, an age, or both.
-        keep: Keep = "decided by the agent", "\"500M 14d\"";
+        keep: Keep = "\"500M 14d\"; with an age alone the size is 500M", "\"1G 30d\"";
+        /// What happens when the disk takes no more; what is lost is counted and said in the log.
+        full: Full = "drop-oldest", "\"block\"";
+        /// Variables whose values never get into a log.
+        redact: Vec<At<EnvName>> = "those whose names end in PASSWORD, PASSWD, SECRET, TOKEN, KEY or CREDENTIALS, and passwords in URLs", "[\"DB_PASSWORD\"]";
         /// Where records are sent, each an address or a table with a filter.
         sinks: Vec<At<RawSink>> = "none", "[\"journal\"]";
     }
@@ -217,7 +221,15 @@ table! {
         /// The address: journal, file:, syslog:, loki+http(s)://, otlp+http(s)://, http(s)://, exec:.
         to: SinkAddress = "required", "\"file:log/app.log\"";
         /// Filter; only matching records are sent.
-        when: Filter = "every record", "\"level>=warn\"";
+        when: When = "every record", "\"level>=warn\"";
+        /// For file: sinks, the size at which a new file is begun.
+        rotate: Rotate = "100M", "\"10M\"";
+        /// For file: sinks, how many earlier files stay beside it.
+        copies: Whole<0, { limits::COPIES }> = "5", "2";
+        /// For loki+ sinks, labels beside app, service, instance, host and level.
+        labels: Map<LabelName, LabelValue> = "none", "{ team = \"payments\" }";
+        /// For sinks of HTTP, further headers; their values never get into a log.
+        headers: Map<HeaderName, HeaderValue> = "none", "{ Authorization = \"Bearer …\" }";
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod lifecycle;
+mod logs;
 mod needs;
 mod ports;
 mod service;
@@ -14,10 +15,10 @@ mod variables;
 
 use crate::decode::{At, Field, Findings, Map, Table};
 use crate::error::{Diagnostic, Diagnostics};
-use crate::manifest::{Logs, Manifest, SINGLE_SERVICE, Sink};
+use crate::manifest::{Manifest, SINGLE_SERVICE};
 use crate::names::ServiceName;
 use crate::raw::env::{EnvName, EnvValue};
-use crate::raw::{RawLogs, RawManifest, RawService};
+use crate::raw::{RawManifest, RawService};
 use crate::schema::SHARED_KEYS;
 use crate::tree::{Node, Place};
 
@@ -96,7 +97,7 @@ pub(crate) fn manifest(
     needs::check(&app, &mut findings);
     let hooks = triggers::hooks(&app, &mut findings);
     let policies = triggers::policies(&app, &mut findings);
-    let logs = raw.app.logs.value().map(|logs| logs_of(logs, &mut findings)).unwrap_or_default();
+    let logs = logs::logs(&app, &mut findings);
     let profiles = match raw.app.profile.value() {
         Some(profiles) => profiles.0.iter().map(|named| named.name.value.clone()).collect(),
         None => Vec::new(),
@@ -145,26 +146,6 @@ fn check_form(root: &Node, app: &App<'_>, findings: &mut Findings<'_>) {
         findings
             .add(&services.place, "services", "the app has no service")
             .hint("add a section such as [services.web] with run = \"…\"");
-    }
-}
-
-fn logs_of(raw: &RawLogs, findings: &mut Findings<'_>) -> Logs {
-    let keep = raw.keep.value();
-    let mut sinks = Vec::new();
-    for sink in raw.sinks.value().into_iter().flatten() {
-        match &sink.value.to {
-            Field::Given(to) => sinks.push(Sink {
-                to: to.value.0.clone(),
-                when: sink.value.when.value().map(|filter| filter.0.clone()),
-            }),
-            Field::Absent => missing(sink, "to", "to = \"journal\"", findings),
-            Field::Invalid => {}
-        }
-    }
-    Logs {
-        keep_bytes: keep.and_then(|keep| keep.bytes),
-        keep_for: keep.and_then(|keep| keep.span),
-        sinks,
     }
 }
 

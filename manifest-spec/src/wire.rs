@@ -122,6 +122,12 @@ pub struct ResolvedLogs {
     /// Age bound in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_seconds: Option<u64>,
+    /// What happens when the disk takes no more: `drop-oldest`, `drop-newest` or `block`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
+    /// Variables whose values are kept out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<String>,
     /// Addresses.
     pub sinks: Vec<String>,
 }

@@ -11,9 +11,10 @@ use manifest_spec::api::{
     DeployRequest, Deployed, Difference, ErrorBody, ErrorCode, EventKind, ManifestSource,
     OverridesWire, PlanRequest, PortOffset, RollbackRequest, VersionState, Wanted,
 };
-use manifest_spec::manifest::SinkTarget;
+use manifest_spec::manifest::{Sink, SinkTarget};
 use manifest_spec::names::AppName;
 use manifest_spec::policy::{HostPolicy, Verb};
+use manifest_spec::sink::SyslogAddress;
 use sha2::{Digest, Sha256};
 
 use super::chronicle::About;
@@ -171,10 +172,18 @@ impl World {
         if !peer.may(&policy, &app, verb) {
             return Err(refusal::forbidden(peer, app.as_str(), verb));
         }
-        if !peer.is_owner()
-            && loaded.manifest.logs.sinks.iter().any(|sink| matches!(sink.to, SinkTarget::File(_)))
+        let is_mighty = |sink: &&Sink| {
+            matches!(
+                sink.to,
+                SinkTarget::File(_)
+                    | SinkTarget::Exec(_)
+                    | SinkTarget::Syslog(SyslogAddress::Unix(_))
+            )
+        };
+        if let Some(sink) = loaded.manifest.logs.sinks.iter().find(is_mighty)
+            && !peer.is_owner()
         {
-            return Err(refusal::file_sinks(peer));
+            return Err(refusal::sink(peer, &sink.to));
         }
         let deployer = peer.deployer();
         let services =

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use manifest_spec::api::{DiagnosticBody, ErrorBody, ErrorCode};
+use manifest_spec::manifest::SinkTarget;
 use manifest_spec::policy::Verb;
 
 use super::peer::Peer;
@@ -106,12 +107,15 @@ pub fn owner_only(peer: &Peer, what: &str) -> ErrorBody {
     body(ErrorCode::Forbidden, failure::NOT_PERMITTED, message)
 }
 
-/// Files that hostd would write with its own rights.
-pub fn file_sinks(peer: &Peer) -> ErrorBody {
-    let message = format!(
-        "logs.sinks: hostd writes log files with its own rights, so {} can't name them",
-        peer.name()
-    );
+/// A sink that hostd would write to, or start, with its own rights.
+pub fn sink(peer: &Peer, to: &SinkTarget) -> ErrorBody {
+    let does = match to {
+        SinkTarget::File(_) => "writes log files",
+        SinkTarget::Exec(_) => "starts the programs of sinks",
+        _ => "writes to sockets of this host",
+    };
+    let message =
+        format!("logs.sinks: hostd {does} with its own rights, so {} can't name {to}", peer.name());
     let hint =
         "leave them out with --unset logs.sinks, or have root put them into the app's drop-in";
     hinted(body(ErrorCode::Refused, failure::NOT_PERMITTED, message), hint)

@@ -8,6 +8,7 @@
 pub mod crash;
 mod file;
 mod record;
+pub mod shape;
 mod tail;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

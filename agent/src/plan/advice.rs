@@ -228,6 +228,7 @@ mod tests {
             syscalls: Vec::new(),
             limits: Default::default(),
             log_files: Vec::new(),
+            logs: crate::plan::PlannedLogs::default(),
             ready: crate::plan::Readiness {
                 by: crate::plan::ReadyBy::Notify,
                 within: std::time::Duration::ZERO,

@@ -10,7 +10,7 @@ use manifest_spec::wire::{
 };
 use serde_json::{Value, json};
 
-use super::{Grant, GrantKind, Identity, Maker, Plan, PlannedAddress};
+use super::{Grant, GrantKind, Identity, Maker, Plan, PlannedAddress, PlannedLogs};
 use crate::sandbox::step::Step;
 
 /// One line of a plan: what, its value, and the manifest key behind it.
@@ -110,9 +110,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         row("needs", format!("{} at {}{port}", need.name, need.host), &key)
     }));
     rows.extend(plan.grants.iter().map(|grant| row(kind(grant), place(grant), &grant.key)));
-    rows.extend(
-        plan.log_files.iter().map(|file| row("log", file.display().to_string(), "logs.sinks")),
-    );
+    rows.extend(logs(&plan.logs));
     rows.extend(plan.env.iter().map(|(name, value)| {
         row("env", format!("{name}={value}"), &format!("{}env.{name}", plan.key_prefix))
     }));
@@ -199,10 +197,24 @@ fn resolved(plan: &Plan) -> ResolvedManifest {
             })
             .collect(),
         logs: ResolvedLogs {
-            sinks: plan.log_files.iter().map(|file| format!("file:{}", file.display())).collect(),
-            ..ResolvedLogs::default()
+            keep_bytes: Some(plan.logs.keep_bytes),
+            keep_seconds: plan.logs.keep_for.map(|time| time.as_secs()),
+            full: Some(plan.logs.full.as_str().to_owned()),
+            redact: plan.logs.redacted.clone(),
+            sinks: plan.logs.sinks.iter().map(|sink| sink.to.to_string()).collect(),
         },
     }
+}
+
+fn logs(logs: &PlannedLogs) -> Vec<Row> {
+    let row = |label: &str, value: String, key: String| Row { label: label.into(), value, key };
+    let mut rows = vec![row("logs", logs.to_string(), "logs.keep".to_owned())];
+    if !logs.redacted.is_empty() {
+        rows.push(row("redacted", list(&logs.redacted), "logs.redact".to_owned()));
+    }
+    let sinks = logs.sinks.iter().enumerate();
+    rows.extend(sinks.map(|(n, sink)| row("log", sink.to_string(), format!("logs.sinks[{n}]"))));
+    rows
 }
 
 fn destinations(plan: &Plan) -> Vec<String> {

@@ -12,6 +12,7 @@ pub mod facts;
 mod grants;
 pub mod lifecycle;
 pub mod limits;
+pub mod logs;
 pub mod permit;
 pub mod resolve;
 pub mod survey;
@@ -32,6 +33,7 @@ use crate::network::rules::OwnAddress;
 pub use directories::Directories;
 pub use facts::HostFacts;
 pub use lifecycle::{HealthCheck, PlannedProbe, Readiness, ReadyBy};
+pub use logs::{PlannedLogs, PlannedSink, Secret};
 pub use resolve::{Keeper, Settings, resolve};
 
 /// One instance of one service, resolved against a host.
@@ -87,6 +89,8 @@ pub struct Plan {
     pub limits: PlannedLimits,
     /// Files that output is recorded in.
     pub log_files: Vec<PathBuf>,
+    /// What becomes of its output.
+    pub logs: PlannedLogs,
     /// When it does its work.
     pub ready: Readiness,
     /// How to tell that it still does.

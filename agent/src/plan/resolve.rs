@@ -18,6 +18,7 @@ use super::environment::fill;
 use super::grants::Context;
 use super::lifecycle;
 use super::limits::cgroup;
+use super::logs::{PlannedLogs, logs};
 use super::permit::{identify, limits, permit};
 use super::unenforced::{port_key, unenforced, unsupported};
 use super::{Grant, HostFacts, Identity, Maker, Need, Plan, PlannedAddress, PlannedPort, Wall};
@@ -175,6 +176,7 @@ pub fn resolve(
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
         limits,
         log_files: log_files(manifest, &settings.folder),
+        logs: PlannedLogs::default(),
         shares_sockets: settings.keeper == Keeper::Daemon
             && service.access.address != Some(Address::Own),
         notify: settings.notify.clone(),
@@ -191,6 +193,10 @@ pub fn resolve(
     plan.unenforced = unenforced(&plan, manifest, service, facts, settings);
     if let Err(error) = fill(&mut plan, service, settings) {
         errors.push(error);
+    }
+    match logs(manifest, &plan.env, &settings.folder) {
+        Ok(logs) => plan.logs = logs,
+        Err(wrong) => errors.extend(wrong),
     }
     match Diagnostics::new(errors) {
         Some(errors) => Err(errors),

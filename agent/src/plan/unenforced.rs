@@ -4,7 +4,7 @@
 //! list of [`unenforced`] promises, or refused by [`unsupported`].
 
 use manifest_spec::Diagnostic;
-use manifest_spec::manifest::{Manifest, Network, Service, SinkTarget};
+use manifest_spec::manifest::{Manifest, Network, Service};
 
 use super::limits::unheld;
 use super::resolve::{Keeper, Settings};
@@ -35,16 +35,6 @@ pub(super) fn unsupported(
     for hook in &manifest.hooks {
         let key = format!("hooks.{}", hook.name);
         refuse(key.clone(), "hooks can't be run", format!("leave it out with --unset {key}"));
-    }
-    for (index, sink) in manifest.logs.sinks.iter().enumerate() {
-        if !matches!(sink.to, SinkTarget::File(_)) || sink.when.is_some() {
-            let what = "only sinks of the form \"file:PATH\", without a filter, can be written";
-            refuse(
-                format!("logs.sinks[{index}]"),
-                what,
-                "leave it out with --unset logs.sinks".into(),
-            );
-        }
     }
     if keeper == Keeper::Foreground && service.count.is_some_and(|count| count > 1) {
         let what = "only one instance runs in the foreground";
@@ -149,9 +139,6 @@ pub(super) fn unenforced(
             "IPv6",
             "this host does not forward it, and the kernel can't for one interface before 6.17: the program has it only towards the host",
         );
-    }
-    if manifest.logs.keep_bytes.is_some() || manifest.logs.keep_for.is_some() {
-        name(false, "logs.keep", "this version lets log files grow");
     }
     if !manifest.policies.is_empty() {
         name(false, "policies", BALANCER);

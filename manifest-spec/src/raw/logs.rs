@@ -1,12 +1,13 @@
 //! The strings of `[logs]`: how much to keep, where to send, what to send.
 
-use crate::command::Command;
+use crate::command::split::is_name;
 use crate::decode::{Fault, Text};
 use crate::error::quoted;
-use crate::manifest::SinkTarget;
+use crate::filter::Filter;
+use crate::manifest::Rotate;
 use crate::quantity::{Bytes, Span};
 use crate::shape::TextShape;
-use crate::suggest::did_you_mean;
+use crate::sink::{self, SinkTarget};
 
 /// How much of the log is kept.
 #[derive(Debug, Clone, Copy)]
@@ -51,96 +52,151 @@ impl Text for Keep {
 #[derive(Debug, Clone)]
 pub(crate) struct SinkAddress(pub(crate) SinkTarget);
 
-/// Schemes whose address is kept as written, each with an example.
-const SCHEMES: [(&str, &str); 7] = [
-    ("syslog:", "syslog:udp://127.0.0.1:514"),
-    ("loki+http://", "loki+http://127.0.0.1:3100"),
-    ("loki+https://", "loki+https://logs.example.com"),
-    ("otlp+http://", "otlp+http://127.0.0.1:4318"),
-    ("otlp+https://", "otlp+https://logs.example.com"),
-    ("http://", "http://127.0.0.1:3100/loki/api/v1/push"),
-    ("https://", "https://logs.example.com/push"),
-];
-
 impl Text for SinkAddress {
     const SHAPE: TextShape = TextShape {
-        expected: "a sink such as \"journal\" or \"file:log/app.log\"",
+        expected: sink::EXPECTED,
         pattern: Some("^(journal|(file|syslog|exec):[\\s\\S]+|((loki|otlp)\\+)?https?://[^\\s]+)$"),
         examples: &["journal", "file:log/app.log", "loki+http://127.0.0.1:3100", "exec:./ship"],
     };
 
     fn read(text: &str) -> Result<Self, Fault> {
-        if text == "journal" {
-            return Ok(Self(SinkTarget::Journal));
-        }
-        if let Some(path) = text.strip_prefix("file:") {
-            return super::paths::check_form(path)
-                .map(|()| Self(SinkTarget::File(path.to_owned())));
-        }
-        if let Some(program) = text.strip_prefix("exec:") {
-            return match Command::parse(program) {
-                Ok(command) => Ok(Self(SinkTarget::Exec(command))),
-                Err(error) => Err(Fault { message: Some(error.to_string()), hint: error.hint() }),
-            };
-        }
-        let Some((scheme, example)) = SCHEMES.iter().find(|(scheme, _)| text.starts_with(scheme))
-        else {
-            return Err(Fault { message: None, hint: scheme_hint(text) });
-        };
-        let rest = &text[scheme.len()..];
-        let is_plain = |c: char| c.is_ascii_graphic();
-        if rest.is_empty() || rest.starts_with('/') && scheme.ends_with("//") {
-            return Err(Fault::because(format!("the address {} has no host", quoted(text)))
-                .hint(format!("write an address such as \"{example}\"")));
-        }
-        if !rest.chars().all(is_plain) {
-            return Err(Fault::because("an address has printable ASCII characters only")
-                .hint("write other characters as %XX"));
-        }
-        Ok(Self(SinkTarget::Address(text.to_owned())))
+        sink::read(text).map(Self)
     }
 }
 
-fn scheme_hint(text: &str) -> Option<String> {
-    if text.starts_with('/') || text.starts_with("./") {
-        return Some(format!("write \"file:{text}\""));
-    }
-    let word = text.split(':').next()?;
-    did_you_mean(word, ["journal", "file:", "syslog:", "exec:", "http:", "https:"]).or_else(|| {
-        match word {
-            "journald" | "systemd" => Some("did you mean \"journal\"?".to_owned()),
-            "loki" | "otlp" => Some(format!("did you mean \"{word}+http://…\"?")),
-            _ => Some(
-                "a sink is journal, file:…, syslog:…, loki+http://…, otlp+http://…, http://… or exec:…"
-                    .to_owned(),
-            ),
-        }
-    })
-}
-
-/// A filter of log records, as written.
+/// A filter of log records.
 #[derive(Debug, Clone)]
-pub(crate) struct Filter(pub(crate) String);
+pub(crate) struct When(pub(crate) Filter);
 
-impl Text for Filter {
+impl Text for When {
     const SHAPE: TextShape = TextShape {
         expected: "a filter such as \"level>=warn\"",
-        pattern: Some("^[^\\s<>=!]+ *(>=|<=|!=|=|<|>) *[^\\s]"),
-        examples: &["level>=warn", "stream=stderr"],
+        pattern: Some("[^\\s] *[<>=~]"),
+        examples: &["level>=warn", "stream=stderr and not path~\"/health\""],
     };
 
-    /// Checks the outline only: what fields exist is known where records are.
     fn read(text: &str) -> Result<Self, Fault> {
-        let operator = text.find(['<', '>', '=', '!']);
-        let is_comparison = operator.is_some_and(|at| {
-            let value = text[at..].trim_start_matches(['<', '>', '=', '!']).trim();
-            let name = text[..at].trim_end();
-            !value.is_empty() && !name.is_empty() && !name.contains(char::is_whitespace)
-        });
-        let is_one_line = !text.contains(char::is_control);
-        if is_comparison && is_one_line {
+        Filter::parse(text).map(Self).map_err(|error| Fault {
+            message: Some(format!("in the filter {}: {error}", quoted(text))),
+            hint: error.hint,
+        })
+    }
+}
+
+/// The word for a file that is never rotated.
+const NEVER: &str = "never";
+
+impl Text for Rotate {
+    const SHAPE: TextShape = TextShape {
+        expected: "a size such as \"10M\", or \"never\"",
+        pattern: Some("^(never|[0-9]+([KMGT]i?)?)$"),
+        examples: &["10M", NEVER],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        if text == NEVER {
+            return Ok(Self::Never);
+        }
+        let bytes = Bytes::parse(text).map_err(Fault::from)?;
+        if bytes.0 == 0 {
+            return Err(Fault::default().hint("write \"never\" for a file that only grows"));
+        }
+        Ok(Self::At(bytes))
+    }
+}
+
+/// A label of Loki's (its rule is Prometheus's for names).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabelName(pub(crate) String);
+
+impl Text for LabelName {
+    const SHAPE: TextShape = TextShape {
+        expected: "a label's name such as \"team\"",
+        pattern: Some("^[A-Za-z_][A-Za-z0-9_]*$"),
+        examples: &["team"],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        if text.starts_with("__") {
+            return Err(Fault::because("labels that start with __ are Loki's own")
+                .hint("choose another name"));
+        }
+        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(Fault::default()) }
+    }
+}
+
+/// The value of a label.
+#[derive(Debug, Clone)]
+pub(crate) struct LabelValue(pub(crate) String);
+
+impl Text for LabelValue {
+    const SHAPE: TextShape =
+        TextShape { expected: "a label's value", pattern: None, examples: &["payments"] };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        if text.is_empty() || text.contains(char::is_control) {
+            return Err(Fault::because("a label's value is one line of text"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The name of a header of HTTP (RFC 9110, section 5.1), as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeaderName(pub(crate) String);
+
+/// Headers that say what hostctl sends.
+const OWN_HEADERS: [&str; 7] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "transfer-encoding",
+];
+
+impl Text for HeaderName {
+    const SHAPE: TextShape = TextShape {
+        expected: "a header's name such as \"Authorization\"",
+        pattern: Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
+        examples: &["Authorization", "X-Scope-OrgID"],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(text)) {
+            return Err(Fault::because("hostctl sets this header itself").hint("leave it out"));
+        }
+        match !text.is_empty() && text.bytes().all(is_token) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Fault::default()),
+        }
+    }
+}
+
+/// The value of a header: never shown.
+#[derive(Clone)]
+pub(crate) struct HeaderValue(pub(crate) String);
+
+impl std::fmt::Debug for HeaderValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HeaderValue(…)")
+    }
+}
+
+impl Text for HeaderValue {
+    const SHAPE: TextShape = TextShape {
+        expected: "a header's value",
+        pattern: Some("^[\\t -~]*$"),
+        examples: &["Bearer …"],
+    };
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        if text.bytes().all(|byte| byte == b'\t' || byte == b' ' || byte.is_ascii_graphic()) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Fault::default().hint("write a field, a comparison and a value: \"level>=warn\""))
+        Err(Fault::because("a header's value has printable ASCII characters only"))
     }
 }

@@ -206,7 +206,7 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
 }
 
 /// A host name (RFC 1123, section 2.1) in lower case.
-fn host_name(text: &str) -> Result<String, Fault> {
+pub(crate) fn host_name(text: &str) -> Result<String, Fault> {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')

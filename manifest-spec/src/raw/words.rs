@@ -1,7 +1,7 @@
 //! The closed choices of the format: each word and what it means.
 
 use crate::decode::choice;
-use crate::manifest::{Address, Base, Days, Missed, Network, Overlap, Protocol, User};
+use crate::manifest::{Address, Base, Days, Full, Missed, Network, Overlap, Protocol, User};
 
 choice!(Base {
     "system" => System: "read-only /usr and the few files of /etc a dynamically linked program needs";
@@ -45,4 +45,10 @@ choice!(Missed {
 choice!(Days {
     "either" => Either: "a day that matches one of the two fields";
     "both" => Both: "a day that matches both";
+});
+
+choice!(Full {
+    "drop-oldest" => DropOldest: "the oldest records are deleted for the new ones";
+    "drop-newest" => DropNewest: "new records are dropped";
+    "block" => Block: "the program waits until there is room";
 });

@@ -1,7 +1,8 @@
 //! Promise: the files other processes read keep their form; keys a reader does not know are
 //! ignored, keys that say nothing are left out.
 
-use manifest_spec::wire::{LogRecord, ResolvedManifest, Severity, VERSION};
+use manifest_spec::log::{LogRecord, Severity};
+use manifest_spec::wire::{ResolvedManifest, VERSION};
 use serde_json::{from_str, json, to_value};
 
 #[test]
@@ -29,7 +30,13 @@ fn a_resolved_manifest_keeps_its_form() {
         },
         "limits": { "memory": 536870912, "cpu": 150 },
         "needs": [{ "name": "db", "host": "127.0.0.1", "port": 5432 }],
-        "logs": { "sinks": ["journal"] }
+        "logs": {
+            "keep_bytes": 524288000,
+            "keep_seconds": 1209600,
+            "full": "drop-oldest",
+            "redact": ["DB_PASSWORD"],
+            "sinks": ["journal"]
+        }
     });
     let read: ResolvedManifest = from_str(&text.to_string()).expect("the form of version 1");
     assert_eq!(read.v, VERSION);
