@@ -43,6 +43,7 @@ pub mod place;
 mod ports;
 mod probe;
 mod record;
+mod records;
 mod recover;
 mod refusal;
 mod rollout;

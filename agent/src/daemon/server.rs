@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 
 use super::event::{Call, Event, Reply, Running};
 use super::peer::Peer;
-use super::{refusal, routes, session};
+use super::{records, refusal, routes, session};
 
 /// Largest request, in bytes: a manifest with everything around it.
 const LIMIT: usize = 4 << 20;
@@ -100,7 +100,7 @@ async fn answer(
     }
     match answered.await {
         Ok(Ok(Reply::Events(past, future))) => stream(past, future, follow, app),
-        Ok(Ok(Reply::Logs(logs, query))) => match begin(logs, *query) {
+        Ok(Ok(Reply::Logs(logs, query))) => match records::begin(logs, *query) {
             Ok((instances, receiver)) => written(instances, receiver),
             Err(error) => refused(&error),
         },
@@ -221,5 +221,3 @@ fn upgraded(upgrade: hyper::upgrade::OnUpgrade, running: Running) -> Response<Bo
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("upgrade"));
     response
 }
-
-fn begin(_: std::path::PathBuf, _: manifest_spec::api::LogQuery) -> Result<(usize, mpsc::Receiver<Bytes>), ErrorBody> { Err(refusal::ending()) }

@@ -38,7 +38,7 @@ pub fn logs(
         _ => Form::Text,
     };
     let mut page = Page::new(form, ui.look(), query.app.is_none());
-    let mut supply = Supply::find(query, host)?;
+    let supply = Supply::find(query, host)?;
     if supply.is_waiting() {
         ui.say("nothing was written yet; waiting for the first line, until Ctrl-C");
     }
