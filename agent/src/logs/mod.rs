@@ -8,6 +8,7 @@
 pub mod crash;
 mod file;
 mod record;
+pub mod segment;
 pub mod shape;
 mod tail;
 
