@@ -54,6 +54,7 @@ mod privileges;
 mod processes;
 mod program_view;
 mod read_grants;
+mod reading_logs;
 mod rootless;
 mod servers;
 mod services_together;

@@ -7,6 +7,7 @@
 
 pub mod crash;
 mod file;
+pub mod read;
 mod record;
 pub mod segment;
 pub mod shape;

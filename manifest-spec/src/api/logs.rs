@@ -143,7 +143,8 @@ impl LogQuery {
             ("traces", switch(self.traces)),
             ("follow", switch(self.follow)),
         ]);
-        let pair = |(name, value): (&str, Option<String>)| Some(format!("{name}={}", plain(&value?)));
+        let pair =
+            |(name, value): (&str, Option<String>)| Some(format!("{name}={}", plain(&value?)));
         pairs.into_iter().filter_map(pair).collect::<Vec<_>>().join("&")
     }
 

@@ -3,8 +3,9 @@
 
 use manifest_spec::api::{
     AppList, AppStatus, AuditList, Changed, DeployRequest, Deployed, DiagnosticBody, Difference,
-    ErrorBody, ErrorCode, Event, EventKind, ExecRequest, History, HostStatus, OverridesWire,
-    LogLine, PlanRequest, PortOffset, RemoveRequest, RollbackRequest, ScaleRequest, ServiceRequest,
+    ErrorBody, ErrorCode, Event, EventKind, ExecRequest, History, HostStatus, LogLine,
+    OverridesWire, PlanRequest, PortOffset, RemoveRequest, RollbackRequest, ScaleRequest,
+    ServiceRequest,
 };
 use manifest_spec::{Document, limits};
 use serde::Serialize;

@@ -135,7 +135,11 @@ pub fn harmless(line: &str) -> String {
     let odd = |c: char| c != '\t' && (c.is_control() || turns(c));
     match line.contains(odd) {
         false => line.to_owned(),
-        true => line.split('\t').map(|part| clean(part).replace('\n', "\\n")).collect::<Vec<_>>().join("\t"),
+        true => line
+            .split('\t')
+            .map(|part| clean(part).replace('\n', "\\n"))
+            .collect::<Vec<_>>()
+            .join("\t"),
     }
 }
 

@@ -89,7 +89,11 @@ pub fn record(crash: &Crashed<'_>) -> AgentRecord {
     if let Some(advice) = &crash.advice {
         put(attribute::CRASH_CORE, advice.as_str().into());
     }
-    AgentRecord { severity: Severity::Fatal, body: format!("ended by {name}: {message}"), attributes }
+    AgentRecord {
+        severity: Severity::Fatal,
+        body: format!("ended by {name}: {message}"),
+        attributes,
+    }
 }
 
 fn message(crash: &Crashed<'_>) -> String {
@@ -229,8 +233,16 @@ mod tests {
             let record = record(crash);
             record.attributes["exception.fingerprint"].as_str().unwrap().to_owned()
         };
-        let one = crashed(vec![frame("/srv/1/server", 0x1234, Some("_ZN4shop4main17h0123456789abcdefE"))]);
-        let mut again = crashed(vec![frame("/srv/2/server", 0x1300, Some("_ZN4shop4main17hfedcba9876543210E"))]);
+        let one = crashed(vec![frame(
+            "/srv/1/server",
+            0x1234,
+            Some("_ZN4shop4main17h0123456789abcdefE"),
+        )]);
+        let mut again = crashed(vec![frame(
+            "/srv/2/server",
+            0x1300,
+            Some("_ZN4shop4main17hfedcba9876543210E"),
+        )]);
         again.app = "shop+3";
         assert_eq!(print(&one), print(&again));
         assert_eq!(print(&one).len(), 16);

@@ -86,7 +86,9 @@ fn pieces(text: &str) -> Name {
 impl Name {
     /// Whether a file's name can be one of this pattern.
     pub fn fits(&self, name: &str) -> bool {
-        let (Some(first), Some(last)) = (self.fixed.first(), self.fixed.last()) else { return false };
+        let (Some(first), Some(last)) = (self.fixed.first(), self.fixed.last()) else {
+            return false;
+        };
         if self.fixed.len() == 1 {
             return name == first;
         }
@@ -126,7 +128,8 @@ impl Destination {
                 "this host hands cores to a socket (kernel.core_pattern)".to_owned()
             }
             Destination::Elsewhere => {
-                "this host writes each core into a folder of its own (kernel.core_pattern)".to_owned()
+                "this host writes each core into a folder of its own (kernel.core_pattern)"
+                    .to_owned()
             }
             Destination::File { .. } => return None,
         })

@@ -196,7 +196,8 @@ impl Reading {
 
     /// Nothing more is there: what was counted is now told.
     fn ran_dry(&mut self) -> Result<Progress, ReadError> {
-        let Phase::Counting { last, .. } = std::mem::replace(&mut self.phase, Phase::Telling) else {
+        let Phase::Counting { last, .. } = std::mem::replace(&mut self.phase, Phase::Telling)
+        else {
             return Ok(Progress::Idle);
         };
         for (index, source) in self.sources.iter_mut().enumerate() {

@@ -9,8 +9,8 @@ use manifest_spec::api::LogLine;
 use manifest_spec::log::{LogRecord, Resource, Severity, VERSION, attribute};
 use serde_json::Map;
 
-use super::when;
 use super::ReadError;
+use super::when;
 use crate::logs::segment::{Entry, InstanceLog, Place, Reader, Step};
 
 /// See the module's text.

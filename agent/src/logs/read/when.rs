@@ -227,7 +227,8 @@ mod tests {
         ] {
             assert_eq!(found(text, now), expected, "{text}");
         }
-        for text in ["", "tomorrow", "24:00", "9:30", "11:60", "10", "2026-13-01", "2026-1-1", "x"] {
+        for text in ["", "tomorrow", "24:00", "9:30", "11:60", "10", "2026-13-01", "2026-1-1", "x"]
+        {
             assert_eq!(typed(text, at(now), &summer), Err(NoTime), "{text:?}");
         }
         for text in ["2026-11-27T10:00+1:00", "2026-11-27T10:00:00.", "2026-11-27é10:00", "é"] {

@@ -14,9 +14,9 @@
 
 mod elf;
 mod notes;
+mod symbols;
 #[cfg(test)]
 mod tests;
-mod symbols;
 mod walk;
 
 use std::fs::File;
@@ -127,7 +127,8 @@ pub fn read(core: &dyn Bytes) -> Result<Crash, CoreError> {
 /// opened once.
 pub fn name(frames: &mut [Frame], open: &mut dyn FnMut(&str) -> Option<Box<dyn Bytes>>) {
     let mut asked: Vec<String> = Vec::new();
-    let paths: Vec<String> = frames.iter().filter_map(|one| Some(one.module.as_ref()?.path.clone())).collect();
+    let paths: Vec<String> =
+        frames.iter().filter_map(|one| Some(one.module.as_ref()?.path.clone())).collect();
     for path in paths {
         if asked.contains(&path) {
             continue;

@@ -53,7 +53,10 @@ impl Made {
         Made {
             machine: 62,
             status,
-            files: vec![(0x40_0000, 0x40_1000, "/srv/server"), (0x40_1000, 0x40_3000, "/srv/server")],
+            files: vec![
+                (0x40_0000, 0x40_1000, "/srv/server"),
+                (0x40_1000, 0x40_3000, "/srv/server"),
+            ],
             memory: vec![(0x7000, DATA, stack), (0x40_1000, CODE, vec![0x90; 0x2000])],
             siginfo: Some((11, 1, 0x10)),
         }

@@ -34,11 +34,7 @@ pub(super) fn frames(memory: &Memory<'_>, machine: Machine, registers: &Register
 }
 
 /// Who called what is no code: a null pointer, say. Nothing was pushed since the call.
-fn caller_of_nothing(
-    memory: &Memory<'_>,
-    machine: Machine,
-    registers: &Registers,
-) -> Option<u64> {
+fn caller_of_nothing(memory: &Memory<'_>, machine: Machine, registers: &Registers) -> Option<u64> {
     let back = match machine {
         Machine::X86 => memory.word(registers.stack)?,
         Machine::Arm => plain(registers.link?, machine),

@@ -11,8 +11,7 @@ pub mod supply;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use agent::failure::{Error, USAGE};
-use agent::logs::read::select::Selection;
+use agent::failure::Error;
 use manifest_spec::api::{LogLine, LogQuery};
 
 use crate::cli::LogsArguments;
@@ -25,13 +24,8 @@ use supply::Supply;
 /// How many records a follower sees of what was before.
 const BEFORE: u64 = 10;
 
-pub fn logs(
-    arguments: &LogsArguments,
-    host: Option<&Machine>,
-    ui: &Ui,
-) -> Result<ExitCode, Error> {
+pub fn logs(arguments: &LogsArguments, host: Option<&Machine>, ui: &Ui) -> Result<ExitCode, Error> {
     let query = query(arguments);
-    understand(&query)?;
     let form = match (arguments.json, arguments.raw) {
         (true, _) => Form::Json,
         (_, true) => Form::Raw,
@@ -52,12 +46,8 @@ pub fn logs(
 fn query(arguments: &LogsArguments) -> LogQuery {
     let target = arguments.target.as_ref();
     let since = arguments.since.map(stamp);
-    let default = BEFORE;
-    let counts = arguments.follow && since.is_none();
-    LogQuery {
-        app: target.map(|target| target.app.clone()),
-        service: target.and_then(|target| target.service.clone()),
-        instance: target.and_then(|target| target.instance).or(arguments.instance),
+    let before = (arguments.follow && since.is_none()).then_some(BEFORE);
+    let query = LogQuery {
         version: arguments.version,
         since,
         until: arguments.until.map(stamp),
@@ -65,23 +55,17 @@ fn query(arguments: &LogsArguments) -> LogQuery {
         stream: arguments.stream.clone(),
         grep: arguments.grep.clone(),
         filters: arguments.filters.clone(),
-        last: arguments.number.or(counts.then_some(default)),
-        traces: false,
+        last: arguments.number.or(before),
         follow: arguments.follow,
-    }
+        ..LogQuery::default()
+    };
+    let named = about(query, target);
+    LogQuery { instance: named.instance.or(arguments.instance), ..named }
 }
 
 /// A time as the API takes it.
 pub fn stamp(nanos: u64) -> String {
     agent::logs::stamp(Duration::from_nanos(nanos))
-}
-
-/// What is wrong with a query is said before anybody is asked.
-pub fn understand(query: &LogQuery) -> Result<(), Error> {
-    let hint = "`hostctl logs --help` lists what each option takes";
-    Selection::new(query)
-        .map(drop)
-        .map_err(|error| Error::Refused(error.to_string(), hint.into(), USAGE))
 }
 
 /// What a target names, for a query.

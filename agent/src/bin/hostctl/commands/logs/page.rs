@@ -318,7 +318,10 @@ mod tests {
             let text = shown(&mut page, &line);
             let odd = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
             assert_eq!(odd, None, "{text:?}");
-            assert!(!text.contains('\u{202e}') && text.contains("a\\u{1b}[2J\tb\\u{7}"), "{text:?}");
+            assert!(
+                !text.contains('\u{202e}') && text.contains("a\\u{1b}[2J\tb\\u{7}"),
+                "{text:?}"
+            );
         }
     }
 
@@ -355,18 +358,18 @@ mod tests {
         assert!(shown(&mut plain(), &part(0, false)).ends_with("INFO  hello…\n"));
         assert!(shown(&mut plain(), &part(1, false)).ends_with("INFO  …hello…\n"));
         assert!(shown(&mut plain(), &part(2, true)).ends_with("INFO  …hello\n"));
-        let gap = line(json!({ "body": "12 records are missing: damaged", "attributes": { "gap": 12 } }));
-        assert_eq!(
-            shown(&mut plain(), &gap),
-            "10:44:24.500 --- 12 records are missing: damaged\n"
-        );
+        let gap =
+            line(json!({ "body": "12 records are missing: damaged", "attributes": { "gap": 12 } }));
+        assert_eq!(shown(&mut plain(), &gap), "10:44:24.500 --- 12 records are missing: damaged\n");
     }
 
     #[test]
     fn raw_is_what_was_written_and_json_the_whole_record() {
         let mut raw = Page::new(Form::Raw, Look::default(), false);
         let lines = [
-            line(json!({ "body": "caf\u{fffd}\0", "attributes": { "stream": "stdout", "bytes_hex": "636166e900" } })),
+            line(
+                json!({ "body": "caf\u{fffd}\0", "attributes": { "stream": "stdout", "bytes_hex": "636166e900" } }),
+            ),
             line(json!({ "body": "a", "attributes": { "part": 0, "last_part": false } })),
             line(json!({ "body": "b\x1b", "attributes": { "part": 1, "last_part": true } })),
             line(json!({ "body": "gap", "attributes": { "stream": "agent", "gap": 1 } })),

@@ -3,13 +3,14 @@
 //! Invariant: a follower waits without working, and ends when nobody reads any more. Both ways give
 //! the same records in the same order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::clock::since_epoch;
 use agent::failure::{DATA, Error};
+use agent::logs::read::select::Selection;
 use agent::logs::read::{Progress, ReadError, Reading, when};
-use agent::logs::segment::instances;
+use agent::logs::segment::{InstanceLog, instances};
 use agent::plan::facts;
 use manifest_spec::api::{LogLine, LogQuery};
 
@@ -43,23 +44,21 @@ impl Supply {
     pub fn find(query: LogQuery, host: Option<&Machine>) -> Result<Supply, Error> {
         let own = facts::directories()?;
         let logs = own.logs();
-        let place = Place::find(host)?;
-        let is_own = matches!(&place, Place::Here(socket) if *socket == own.socket());
-        let is_there = || !instances(&logs, query.app.as_deref()).is_empty();
-        let is_here = matches!(place, Place::Here(_));
-        if is_own || is_here && is_there() {
-            if !query.follow && !is_there() {
-                return Err(nothing(&query, &logs));
-            }
-            return Ok(Supply::Files(logs, query));
+        let found = found(&logs, &query)?;
+        let supply = match Place::find(host)? {
+            Place::Here(socket) if socket == own.socket() || found => Supply::Files(logs, query),
+            place => Supply::Hostd(place, query),
+        };
+        match &supply {
+            Supply::Files(logs, query) if !found && !query.follow => Err(nothing(query, logs)),
+            _ => Ok(supply),
         }
-        Ok(Supply::Hostd(place, query))
     }
 
     /// Whether there is nothing to show before something is written.
     pub fn is_waiting(&self) -> bool {
         match self {
-            Supply::Files(logs, query) => instances(logs, query.app.as_deref()).is_empty(),
+            Supply::Files(logs, query) => !found(logs, query).unwrap_or(true),
             Supply::Hostd(..) => false,
         }
     }
@@ -73,7 +72,7 @@ impl Supply {
     }
 }
 
-fn files(logs: &std::path::Path, query: &LogQuery, show: &mut Show<'_>) -> Result<(), Error> {
+fn files(logs: &Path, query: &LogQuery, show: &mut Show<'_>) -> Result<(), Error> {
     let mut reading = Reading::open(logs, query).map_err(failed)?;
     let mut pause = SHORTEST;
     let mut since_looked = Duration::ZERO;
@@ -136,23 +135,28 @@ fn read(line: &[u8]) -> Result<LogLine, Error> {
 fn failed(error: ReadError) -> Error {
     match error {
         ReadError::Selection(error) => Error::Usage(error.to_string(), "see --help".into()),
-        ReadError::Io(path, error) => {
-            Error::Source(agent::source::SourceError::Read(path, error))
-        }
+        ReadError::Io(path, error) => Error::Source(agent::source::SourceError::Read(path, error)),
     }
 }
 
+/// Whether there is a log that the query is about.
+fn found(logs: &Path, query: &LogQuery) -> Result<bool, Error> {
+    let selection = Selection::new(query).map_err(|error| failed(error.into()))?;
+    Ok(instances(logs, query.app.as_deref()).iter().any(|log| selection.takes_log(log)))
+}
+
 /// There are no such logs.
-fn nothing(query: &LogQuery, logs: &std::path::Path) -> Error {
-    let mut apps: Vec<String> = instances(logs, None).into_iter().map(|log| log.app).collect();
-    apps.dedup();
-    let message = match &query.app {
-        Some(app) => format!("there are no logs of {app}"),
-        None => "there are no logs".to_owned(),
+fn nothing(query: &LogQuery, logs: &Path) -> Error {
+    let own = |log: InstanceLog| format!("{}.{}.{}", log.app, log.service, log.instance);
+    let names: Vec<String> = instances(logs, None).into_iter().map(own).collect();
+    let message = match (&query.app, &query.service) {
+        (Some(app), Some(service)) => format!("there are no logs of {app}.{service}"),
+        (Some(app), None) => format!("there are no logs of {app}"),
+        _ => "there are no logs".to_owned(),
     };
-    let hint = match apps.is_empty() {
+    let hint = match names.is_empty() {
         true => "logs are kept of what is deployed, and of runs with [logs] sinks".to_owned(),
-        false => format!("there are logs of {}", apps.join(", ")),
+        false => format!("there are logs of {}", names.join(", ")),
     };
     Error::Refused(message, hint, DATA)
 }
