@@ -19,7 +19,7 @@ VM_KERNEL ?= 6.1
 BUILD_NEEDS := gcc libc6-dev
 RUN_NEEDS   := $(BUILD_NEEDS) python3
 TEST_NEEDS  := $(RUN_NEEDS) busybox-static iproute2 nftables nginx nodejs postgresql redis-server ruby util-linux
-BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap conmon crun iproute2 nginx podman python3 supervisor util-linux wrk
+BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap conmon crun iproute2 nginx podman python3 rsyslog s6 supervisor util-linux wrk
 VM_NEEDS    := $(BUILD_NEEDS) debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 util-linux
 
 .PHONY: build run test vm-test bench lint clean
@@ -77,6 +77,8 @@ bench:
 	@cargo build $(CARGO_FLAGS) --release --package agent --bin hostd
 	@echo "make: the daemon, a few minutes; BENCH_IDLE_SECONDS sets how long it is left alone"
 	@cargo bench $(CARGO_FLAGS) --package e2e --bench hostd
+	@echo "make: the log pipeline, a few minutes; BENCH_LOG_LINES sets how many lines"
+	@cargo bench $(CARGO_FLAGS) --package e2e --bench logs
 
 lint:
 	@.ci/packages $(BUILD_NEEDS)

@@ -314,7 +314,7 @@ fn authority(text: &str) -> Result<(String, Option<u16>), Fault> {
             let fault = Fault::because("an IPv6 address stands in brackets");
             let bare = text.parse::<std::net::Ipv6Addr>();
             return Err(match bare {
-                Ok(_) => fault.hint(format!("write \"[{text}]:514\"")),
+                Ok(_) => fault.hint(format!("write \"[{text}]\"")),
                 Err(_) => fault,
             });
         }

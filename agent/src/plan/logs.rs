@@ -143,7 +143,7 @@ impl fmt::Display for PlannedSink {
         f.write_str(&self.id())?;
         match (&self.to, self.rotate) {
             (SinkTarget::File(_), Some(size)) => {
-                write!(f, ", begun anew at {}, {} earlier kept", Bytes(size), self.copies)
+                write!(f, ", a new one at {}, {} earlier kept", Bytes(size), self.copies)
             }
             _ => Ok(()),
         }

@@ -3,15 +3,27 @@
 //! Invariant: both run the same program, which says itself that it runs; rounds take turns.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::daemon::{Hostd, end};
-use crate::stage::{Stage, bwrap};
+use crate::stage::Stage;
 use crate::weigh::{family, used};
 use crate::{CROWD, Outcome, median};
 
 const ROUNDS: usize = 7;
+
+/// What of /etc a system base shows, as in the benchmark of starts.
+const SYSTEM_ETC: [&str; 7] = [
+    "/etc/alternatives",
+    "/etc/ssl/certs",
+    "/etc/ld.so.cache",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/hosts",
+];
 
 /// How long it took, and the processor time of everything that took part and is there at the end.
 struct Run {
@@ -92,4 +104,23 @@ fn deployed(hostd: &Hostd, stage: &Stage) -> Outcome<Run> {
     let cpu = used(&family(hostd.pid()).concat()).saturating_sub(before);
     hostd.remove("crowd")?;
     Ok(Run { wall, cpu })
+}
+
+/// bwrap with the namespaces and views of an app, and the sleeper in it.
+fn bwrap(app: &Path) -> Vec<String> {
+    let mut words = vec!["bwrap".to_owned()];
+    let mut add = |more: &[&str]| words.extend(more.iter().map(|&word| word.to_owned()));
+    add(&["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]);
+    add(&["--unshare-cgroup", "--new-session", "--die-with-parent", "--clearenv"]);
+    add(&["--cap-drop", "ALL", "--ro-bind", "/usr", "/usr"]);
+    for link in ["bin", "sbin", "lib", "lib64"] {
+        add(&["--symlink", &format!("usr/{link}"), &format!("/{link}")]);
+    }
+    for path in SYSTEM_ETC.iter().filter(|path| Path::new(path).exists()) {
+        add(&["--ro-bind", path, path]);
+    }
+    add(&["--ro-bind", &app.to_string_lossy(), "/app", "--chdir", "/app"]);
+    add(&["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]);
+    add(&["--remount-ro", "/", "--", "/app/sleeper"]);
+    words
 }

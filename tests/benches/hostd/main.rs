@@ -35,7 +35,7 @@ fn main() -> Outcome<()> {
     let seconds = number("BENCH_IDLE_SECONDS", 30)?;
     let hostd = hostd_binary()?;
     leave_host()?;
-    let stage = Stage::build(hostd)?;
+    let stage = Stage::build(hostd, &["hostd/sleeper", "hostd/server"])?;
     println!("{}", stage::heading());
     idle::measure(&stage, Duration::from_secs(seconds))?;
     ready::measure(&stage)?;

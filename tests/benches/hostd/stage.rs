@@ -9,17 +9,6 @@ use std::process::Command;
 
 use crate::Outcome;
 
-/// What of /etc a system base shows, as in the benchmark of starts.
-const SYSTEM_ETC: [&str; 7] = [
-    "/etc/alternatives",
-    "/etc/ssl/certs",
-    "/etc/ld.so.cache",
-    "/etc/nsswitch.conf",
-    "/etc/passwd",
-    "/etc/group",
-    "/etc/hosts",
-];
-
 /// Where everything is.
 pub(crate) struct Stage {
     /// The folder of all.
@@ -28,12 +17,13 @@ pub(crate) struct Stage {
     pub(crate) memory: PathBuf,
     /// The daemon under measurement.
     pub(crate) hostd: PathBuf,
-    /// The folder of the app, with `sleeper` and `server`.
+    /// The folder of the app, with its programs.
     pub(crate) app: PathBuf,
 }
 
 impl Stage {
-    pub(crate) fn build(hostd: PathBuf) -> Outcome<Stage> {
+    /// One with these programs, each named by its source without `.c`, from this folder's parent.
+    pub(crate) fn build(hostd: PathBuf, programs: &[&str]) -> Outcome<Stage> {
         if !hostd.exists() {
             return Err(format!("missing: {} is not built", hostd.display()));
         }
@@ -43,8 +33,8 @@ impl Stage {
         let place = stage.memory.to_string_lossy();
         run("mount", &["-t", "tmpfs", "-o", "mode=0755", "hostd-bench", &place], "mount")?;
         create(&stage.app)?;
-        for program in ["sleeper", "server"] {
-            compile(program, &stage.app.join(program))?;
+        for program in programs {
+            compile(program, &stage.app)?;
         }
         Ok(stage)
     }
@@ -65,25 +55,6 @@ impl Drop for Stage {
     }
 }
 
-/// bwrap with the namespaces and views of an app, and the sleeper in it.
-pub(crate) fn bwrap(app: &Path) -> Vec<String> {
-    let mut words = vec!["bwrap".to_owned()];
-    let mut add = |more: &[&str]| words.extend(more.iter().map(|&word| word.to_owned()));
-    add(&["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]);
-    add(&["--unshare-cgroup", "--new-session", "--die-with-parent", "--clearenv"]);
-    add(&["--cap-drop", "ALL", "--ro-bind", "/usr", "/usr"]);
-    for link in ["bin", "sbin", "lib", "lib64"] {
-        add(&["--symlink", &format!("usr/{link}"), &format!("/{link}")]);
-    }
-    for path in SYSTEM_ETC.iter().filter(|path| Path::new(path).exists()) {
-        add(&["--ro-bind", path, path]);
-    }
-    add(&["--ro-bind", &app.to_string_lossy(), "/app", "--chdir", "/app"]);
-    add(&["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]);
-    add(&["--remount-ro", "/", "--", "/app/sleeper"]);
-    words
-}
-
 /// What was measured on, and how busy that was.
 pub(crate) fn heading() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -100,12 +71,13 @@ pub(crate) fn heading() -> String {
 }
 
 /// Static, as hostd is: the comparison is about who starts it.
-fn compile(program: &str, target: &Path) -> Outcome<()> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/hostd");
+fn compile(program: &str, folder: &Path) -> Outcome<()> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches");
     let source = sources.join(format!("{program}.c"));
+    let target = folder.join(source.file_stem().unwrap_or_default());
     let status = Command::new("cc")
         .args(["-O2", "-static", "-Wall", "-Wextra", "-o"])
-        .args([target, &source])
+        .args([&target, &source])
         .status()
         .map_err(|error| format!("start cc for {}: {error}", source.display()))?;
     if status.success() { Ok(()) } else { Err(format!("compile {}: {status}", source.display())) }

@@ -34,6 +34,37 @@ pub struct Cli {
     pub host: Option<Machine>,
 }
 
+/// The one command that starts a program, by itself: the tree of all commands, with their help, costs
+/// a start more than the rest of the command line.
+#[derive(Debug, Parser)]
+#[command(name = "hostctl", disable_help_flag = true)]
+struct Start {
+    #[command(subcommand)]
+    command: StartCommand,
+    #[arg(long, global = true)]
+    host: Option<Machine>,
+}
+
+#[derive(Debug, Subcommand)]
+enum StartCommand {
+    Run(Box<RunArguments>),
+}
+
+impl Cli {
+    /// The command line of this process; ends it with a message where that is wrong, or asks for
+    /// help.
+    pub fn read() -> Cli {
+        let is_run = std::env::args_os().nth(1).is_some_and(|word| word == "run");
+        // Whatever is wrong is said by the whole tree.
+        match Some(()).filter(|()| is_run).map(|()| Start::try_parse()) {
+            Some(Ok(Start { command: StartCommand::Run(run), host })) => {
+                Cli { command: Command::Run(run), host }
+            }
+            _ => Cli::parse(),
+        }
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0        success; with run, lock or exec, the program's own

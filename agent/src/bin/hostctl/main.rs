@@ -20,7 +20,6 @@ mod words;
 use std::process::ExitCode;
 
 use agent::failure::Error;
-use clap::Parser;
 
 use cli::{Cli, Command};
 use client::Place;
@@ -30,7 +29,7 @@ fn main() -> ExitCode {
     if let Some(code) = agent::keep::process::run_if_meant(std::env::args()) {
         return ExitCode::from(code);
     }
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let ui = ui::Ui::new();
     dispatch(cli, &ui).unwrap_or_else(|error| {
         ui.error(&error);
