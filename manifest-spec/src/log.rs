@@ -4,6 +4,8 @@
 //! reader ignores keys it does not know. Order is (instance, `seq`), never time. Field names are those
 //! of the OpenTelemetry log data model (1.0), flattened.
 
+pub mod metrics;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -9,8 +9,10 @@ pub mod crash;
 mod file;
 pub mod read;
 mod record;
+pub mod route;
 pub mod segment;
 pub mod shape;
+pub mod sink;
 mod tail;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

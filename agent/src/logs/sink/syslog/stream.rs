@@ -1,0 +1,81 @@
+//! A stream that nobody answers on, and how to know all the same what the other side has.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use host_sys::Errno;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::super::{Answer, reach};
+
+/// How long the other side may take nothing at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest pause between two looks at what the other side does not have yet.
+const SLOWEST: Duration = Duration::from_millis(50);
+/// Times that the other side is listened to at once: it has nothing to say.
+const LISTENING: usize = 16;
+
+/// A connected stream.
+#[derive(Debug)]
+pub(super) struct Stream<S>(S);
+
+impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Stream(stream)
+    }
+
+    /// Write `bytes`, which hold so many records, and wait until the other side has them.
+    pub(super) async fn deliver(&mut self, bytes: &[u8], records: usize) -> Answer {
+        match self.hand_over(bytes).await {
+            Ok(()) => Answer::taken(records),
+            Err(error) => Answer::failed(reach::words(&error)),
+        }
+    }
+
+    async fn hand_over(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let nothing = || io::Error::other("it takes nothing");
+        // Who has gone away since the last batch must not be written to: it would be lost.
+        self.listen()?;
+        let mut written = 0;
+        while written < bytes.len() {
+            let taken = timeout(PATIENCE, self.0.write(&bytes[written..]));
+            written += match taken.await.map_err(|_| nothing())?? {
+                0 => return Err(nothing()),
+                count => count,
+            };
+        }
+        let (mut pause, mut before) = (Duration::from_micros(200), usize::MAX);
+        let mut end = Instant::now() + PATIENCE;
+        loop {
+            // In this order: whoever closes with bytes unread has thrown them away.
+            let left = host_sys::socket::unsent(self.0.as_fd())?;
+            self.listen()?;
+            match left {
+                0 => return Ok(()),
+                left if left < before => end = Instant::now() + PATIENCE,
+                _ if Instant::now() >= end => return Err(nothing()),
+                _ => {}
+            }
+            before = left;
+            sleep(pause).await;
+            pause = (pause * 2).min(SLOWEST);
+        }
+    }
+
+    /// Whether the other side is still there. What it says is thrown away: syslog has no answers.
+    /// The socket itself is asked, since the runtime may not have heard of it yet.
+    fn listen(&self) -> io::Result<()> {
+        let mut heard = [0; 1024];
+        for _ in 0..LISTENING {
+            match host_sys::file::read(self.0.as_fd(), &mut heard) {
+                Ok(0) => return Err(io::Error::other("the other side has closed the connection")),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+}
