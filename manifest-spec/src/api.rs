@@ -13,6 +13,7 @@
 //! | [`exec`] | a command inside an instance, and its frames |
 //! | [`host`] | the daemon itself |
 //! | [`logs`] | what apps wrote |
+//! | [`sinks`] | where that goes |
 //! | [`audit`] | who did what |
 //! | [`failure`] | the answer to what did not work |
 
@@ -24,6 +25,7 @@ pub mod exec;
 pub mod failure;
 pub mod host;
 pub mod logs;
+pub mod sinks;
 
 pub use apps::{
     AppList, AppStatus, AppSummary, Changed, FailedRollout, InstanceState, InstanceStatus,
@@ -40,6 +42,7 @@ pub use exec::{ExecRequest, Exit, Frame, FrameError, Frames, Terminal};
 pub use failure::{DiagnosticBody, ErrorBody, ErrorCode};
 pub use host::{HostDirectories, HostStatus};
 pub use logs::{LogLine, LogQuery};
+pub use sinks::{SinkList, SinkStatus, SinkTestRequest, SinkTrial, SinkTrials};
 
 /// The version of the API: the first component of every path.
 pub const VERSION: &str = "v1";

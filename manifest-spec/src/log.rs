@@ -5,6 +5,7 @@
 //! of the OpenTelemetry log data model (1.0), flattened.
 
 pub mod metrics;
+pub mod sinks;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

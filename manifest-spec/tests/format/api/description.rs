@@ -9,9 +9,12 @@ use manifest_spec::api::{
     Event, EventKind, ExecRequest, FailedRollout, History, HostDirectories, HostStatus,
     InstanceState, InstanceStatus, LogLine, ManifestSource, OverridesWire, PlanRequest, PortStatus,
     Pressure, RemoveRequest, RollbackRequest, Rollout, ScaleRequest, ServiceRequest, ServiceStatus,
-    Terminal, Usage, VersionEntry, VersionState, Wanted,
+    SinkList, SinkStatus, SinkTestRequest, SinkTrial, SinkTrials, Terminal, Usage, VersionEntry,
+    VersionState, Wanted,
 };
 use manifest_spec::log::Severity;
+use manifest_spec::log::metrics::{SinkError, SinkMetrics, SinkState};
+use manifest_spec::log::sinks::{SinkEntry, SinkName};
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
@@ -78,7 +81,8 @@ fn types() -> Vec<(&'static str, Vec<&'static str>)> {
         ServiceStatus PortStatus InstanceStatus InstanceState Usage Pressure ServiceRequest
         ScaleRequest Changed ManifestSource OverridesWire DeployRequest Deployed PlanRequest
         Difference Change ChangeKind Effect RollbackRequest RemoveRequest History VersionEntry
-        VersionState Event EventKind LogLine Severity ExecRequest Terminal AuditEntry AuditOutcome AuditList
+        VersionState Event EventKind LogLine Severity SinkList SinkStatus SinkMetrics
+        SinkState SinkError SinkEntry SinkName SinkTestRequest SinkTrials SinkTrial ExecRequest Terminal AuditEntry AuditOutcome AuditList
         ErrorBody DiagnosticBody ErrorCode
     }
 }
