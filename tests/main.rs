@@ -59,6 +59,7 @@ mod rootless;
 mod servers;
 mod services_together;
 mod side_by_side;
+mod sinks_of_apps;
 mod stopping;
 mod strange_sockets;
 mod streams;

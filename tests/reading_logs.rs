@@ -170,7 +170,7 @@ fn what_is_asked_wrongly_is_said_before_anything_is_read() {
 fn followed(scene: &Scene, mut command: std::process::Command) {
     let mut web = scene.written("shop", "web", 1, 1);
     web.room = 1024;
-    (0..50).for_each(|number| drop(web.say(number, "before")));
+    (0..50).for_each(|number| web.say(number, "before"));
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut seen: BTreeMap<(String, u64), Vec<u64>> = BTreeMap::new();
@@ -249,7 +249,7 @@ fn a_reader_that_has_enough_ends_it_quietly() {
     let scene = Scene::new(As::Root);
     let mut web = scene.written("shop", "web", 1, 1);
     (0..20_000)
-        .for_each(|number| drop(web.say(number / 10, "a line that is long enough to fill a pipe")));
+        .for_each(|number| web.say(number / 10, "a line that is long enough to fill a pipe"));
     for follow in [&[][..], &["-f", "-n", "20000"]] {
         let mut command = scene.hostctl([&["logs", "shop"], follow].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -300,7 +300,7 @@ fn who_does_not_take_what_it_asked_for_costs_hostd_little() {
     let scene = Scene::new(As::Root);
     let mut web = scene.written("shop", "web", 1, 1);
     let long = "x".repeat(10_000);
-    (0..6000).for_each(|number| drop(web.say(number, &long)));
+    (0..6000).for_each(|number| web.say(number, &long));
     let hostd = Hostd::start(&scene);
     let resident = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", hostd.pid())).unwrap();

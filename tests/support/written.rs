@@ -55,8 +55,8 @@ fn last(folder: &Path) -> u64 {
 }
 
 impl Written {
-    /// Write a record of this second of 2026-11-27T10:00, whose other keys are these; its number.
-    pub fn record(&mut self, second: u64, more: Value) -> u64 {
+    /// Write a record of this second of 2026-11-27T10:00, whose other keys are these.
+    pub fn record(&mut self, second: u64, more: Value) {
         self.seq += 1;
         let mut record = json!({
             "v": 1, "seq": self.seq,
@@ -65,12 +65,11 @@ impl Written {
         });
         record.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
         self.line(&record);
-        self.seq
     }
 
     /// Write a line of text.
-    pub fn say(&mut self, second: u64, body: &str) -> u64 {
-        self.record(second, json!({ "body": body }))
+    pub fn say(&mut self, second: u64, body: &str) {
+        self.record(second, json!({ "body": body }));
     }
 
     /// Go on in a new file.

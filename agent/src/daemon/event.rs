@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use manifest_spec::api::{
     AppList, AppStatus, AuditEntry, Changed, DeployRequest, Deployed, Difference, ErrorBody,
     Event as Told, ExecRequest, History, HostStatus, LogQuery, PlanRequest, RemoveRequest,
-    RollbackRequest, ScaleRequest, ServiceRequest,
+    RollbackRequest, ScaleRequest, ServiceRequest, SinkList, SinkTestRequest,
 };
+use manifest_spec::log::sinks::{SinkEntry, SinkName};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -19,6 +20,7 @@ use super::probe::{InsideCheck, Verdict};
 use crate::keep::assignment::Name;
 use crate::keep::status::Ending;
 use crate::keep::wire::News;
+use crate::plan::PlannedSink;
 
 /// What happened.
 #[derive(Debug)]
@@ -90,6 +92,14 @@ pub enum Call {
     },
     /// What apps wrote.
     Logs(Box<LogQuery>),
+    /// Where that goes, of one app or of all.
+    Sinks(Option<String>),
+    /// One more sink of an app.
+    AddSink(String, Box<SinkEntry>),
+    /// One less.
+    RemoveSink(String, SinkName),
+    /// One record to sinks of an app.
+    TestSinks(String, Box<SinkTestRequest>),
     /// Run a command inside an instance.
     Exec(String, Box<ExecRequest>),
     /// Stop every instance in order and start none until hostd is started anew: the host goes down.
@@ -113,11 +123,14 @@ impl Call {
             Call::Rollback(app, _) => ("rollback", app.clone()),
             Call::Remove(app, _) => ("remove", app.clone()),
             Call::Exec(app, _) => ("exec", app.clone()),
+            Call::AddSink(app, _) => ("add-sink", app.clone()),
+            Call::RemoveSink(app, _) => ("remove-sink", app.clone()),
             Call::Halt => ("halt", String::new()),
             Call::Host | Call::Apps | Call::App(_) | Call::Plan(_) | Call::History(_) => {
                 return None;
             }
             Call::Events { .. } | Call::Logs(_) | Call::Audit { .. } => return None,
+            Call::Sinks(_) | Call::TestSinks(..) => return None,
         })
     }
 }
@@ -143,6 +156,10 @@ pub enum Reply {
     Events(Vec<Told>, broadcast::Receiver<Told>),
     /// To [`Call::Logs`]: where the logs are, and what is wanted of them.
     Logs(PathBuf, Box<LogQuery>),
+    /// To [`Call::Sinks`].
+    Sinks(SinkList),
+    /// To [`Call::TestSinks`]: which they are.
+    TestSinks(Vec<PlannedSink>),
     /// To [`Call::Exec`].
     Exec(Box<Running>),
     /// To [`Call::Audit`].

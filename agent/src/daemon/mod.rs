@@ -21,7 +21,7 @@
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
 //! | [`shown`], [`chronicle`] | how things stand, what happened |
-//! | [`records`] | what apps wrote |
+//! | [`records`], [`sinks`] | what apps wrote, and where that goes |
 //! | [`server`], [`routes`], [`refusal`], [`peer`] | the API |
 //! | [`place`] | hostd's own place: its lock, its socket, who started it |
 //! | [`ending`] | the end of hostd, and of the machine |
@@ -52,6 +52,7 @@ mod server;
 pub mod services;
 mod session;
 mod shown;
+mod sinks;
 mod store;
 mod watch;
 mod world;

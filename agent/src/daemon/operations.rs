@@ -44,6 +44,12 @@ impl World {
                 Some(app) => (app, Verb::Deploy),
                 None => return Err(refusal::owner_only(peer, "read the logs of every app")),
             },
+            Call::Sinks(None) if peer.is_owner() => return Ok(()),
+            Call::Sinks(None) => return Err(refusal::owner_only(peer, "see every sink")),
+            // Addresses can hold what identifies the app there.
+            Call::Sinks(Some(app)) => (app, Verb::Deploy),
+            Call::AddSink(app, _) | Call::RemoveSink(app, _) => (app, Verb::Deploy),
+            Call::TestSinks(app, _) => (app, Verb::Deploy),
             Call::History(app) => (app, Verb::Deploy),
             Call::Stop(app, _) | Call::Start(app, _) => (app, Verb::Control),
             Call::Restart(app, _) | Call::Scale(app, _) => (app, Verb::Control),

@@ -25,7 +25,7 @@ const fn route_of(method: &'static str, path: &'static str, operation: &'static 
 }
 
 /// Every operation.
-pub const ROUTES: [Route; 16] = [
+pub const ROUTES: [Route; 20] = [
     route_of("GET", "/v1/host", "host"),
     route_of("POST", "/v1/halt", "halt"),
     route_of("GET", "/v1/apps", "apps"),
@@ -42,6 +42,10 @@ pub const ROUTES: [Route; 16] = [
     route_of("POST", "/v1/apps/{app}/exec", "exec"),
     route_of("GET", "/v1/events", "events"),
     route_of("GET", "/v1/logs", "logs"),
+    route_of("GET", "/v1/sinks", "sinks"),
+    route_of("POST", "/v1/apps/{app}/sinks", "add_sink"),
+    route_of("DELETE", "/v1/apps/{app}/sinks", "remove_sink"),
+    route_of("POST", "/v1/apps/{app}/sinks/test", "test_sinks"),
 ];
 
 /// The operation that only root may ask for beside those above.
@@ -85,6 +89,10 @@ pub fn route(
             since: parameter(query, "since").and_then(|text| text.parse().ok()).unwrap_or(0),
             app: parameter(query, "app"),
         },
+        "sinks" => Call::Sinks(parameter(query, "app")),
+        "add_sink" => Call::AddSink(app, Box::new(read(body)?)),
+        "remove_sink" => Call::RemoveSink(app, read(body)?),
+        "test_sinks" => Call::TestSinks(app, Box::new(read_or_default(body)?)),
         "logs" => {
             let query = LogQuery::read(query).map_err(|error| refusal::bad_request(&error))?;
             Call::Logs(Box::new(query))
@@ -110,7 +118,8 @@ pub fn body(reply: &Reply) -> Result<Vec<u8>, ErrorBody> {
         Reply::Changed(changed) => server::line(changed),
         Reply::History(history) => server::line(history),
         Reply::Audit(entries) => server::line(&AuditList { entries: entries.clone() }),
-        Reply::Events(..) | Reply::Logs(..) | Reply::Exec(_) => {
+        Reply::Sinks(list) => server::line(list),
+        Reply::Events(..) | Reply::Logs(..) | Reply::TestSinks(_) | Reply::Exec(_) => {
             return Err(refusal::bad_request("a stream"));
         }
     })

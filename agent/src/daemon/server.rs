@@ -27,6 +27,8 @@ use tokio::sync::oneshot;
 use super::event::{Call, Event, Reply, Running};
 use super::peer::Peer;
 use super::{records, refusal, routes, session};
+use crate::clock::since_epoch;
+use crate::logs::choice;
 
 /// Largest request, in bytes: a manifest with everything around it.
 const LIMIT: usize = 4 << 20;
@@ -87,6 +89,7 @@ async fn answer(
     };
     let app = match &call {
         Call::Events { app, .. } => app.clone(),
+        Call::TestSinks(app, _) => Some(app.clone()),
         _ => None,
     };
     let exec = matches!(call, Call::Exec(..));
@@ -104,6 +107,10 @@ async fn answer(
             Ok((instances, receiver)) => written(instances, receiver),
             Err(error) => refused(&error),
         },
+        Ok(Ok(Reply::TestSinks(sinks))) => {
+            let trials = choice::try_out(&app.unwrap_or_default(), &sinks, since_epoch).await;
+            whole(StatusCode::OK, "application/json", line(&trials))
+        }
         Ok(Ok(Reply::Exec(running))) => upgraded(upgrade, *running),
         Ok(Ok(reply)) => routes::body(&reply).map_or_else(
             |error| refused(&error),

@@ -5,6 +5,7 @@
 //! as it was and recorded line by line, or the loss is counted. Only file sinks yet; the pipeline
 //! with its write-ahead log comes with the logging layer.
 
+pub mod choice;
 pub mod crash;
 mod file;
 pub mod read;

@@ -4,6 +4,7 @@ pub mod apps;
 mod audit;
 mod leases;
 mod logs;
+pub mod sinks;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ use apps::{
 pub use audit::{AuditArguments, AuditCommand};
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub use logs::{LogsArguments, TracebacksArguments};
+pub use sinks::SinksArguments;
 
 /// Run programs on this host in the sandbox their manifest describes.
 ///
@@ -161,6 +163,14 @@ pub enum Command {
     #[command(after_help = TRACEBACKS_EXAMPLES)]
     Tracebacks(TracebacksArguments),
 
+    /// Show where the records of apps go, and change it while they run.
+    ///
+    /// Sinks of the manifest's `logs.sinks` and sinks that are added here are served alike, each at
+    /// its own pace: one that is down holds up nobody, and gets what it missed when it is back.
+    /// Without a command, lists them all.
+    #[command(after_help = SINKS_EXAMPLES)]
+    Sinks(SinksArguments),
+
     /// Run a command inside an instance.
     ///
     /// The command runs in the instance's sandbox, with the app's rights and limits and no others.
@@ -293,6 +303,13 @@ Examples:
   hostctl logs shop --since 10m --level warn
   hostctl logs shop --since today --where 'status>=500' --grep checkout -n 100
   hostctl logs shop --json | jq -r .body";
+
+const SINKS_EXAMPLES: &str = "\
+Examples:
+  hostctl sinks ls shop
+  hostctl sinks add shop loki+http://127.0.0.1:3100 --when 'level>=warn'
+  hostctl sinks test shop
+  hostctl sinks remove shop loki+http://127.0.0.1:3100 --when 'level>=warn'";
 
 const TRACEBACKS_EXAMPLES: &str = "\
 Examples:

@@ -1,4 +1,4 @@
-//! The arguments of `logs`, `tracebacks` and `sinks`.
+//! The arguments of `logs` and `tracebacks`.
 
 use agent::clock::since_epoch;
 use agent::logs::read::when;

@@ -24,6 +24,7 @@ pub mod remove;
 pub mod rollback;
 pub mod run;
 pub mod schema;
+pub mod sinks;
 pub mod status;
 pub mod top;
 pub mod tracebacks;

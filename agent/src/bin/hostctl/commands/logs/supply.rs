@@ -147,8 +147,12 @@ fn found(logs: &Path, query: &LogQuery) -> Result<bool, Error> {
 
 /// There are no such logs.
 fn nothing(query: &LogQuery, logs: &Path) -> Error {
-    let own = |log: InstanceLog| format!("{}.{}.{}", log.app, log.service, log.instance);
-    let names: Vec<String> = instances(logs, None).into_iter().map(own).collect();
+    let name = |log: InstanceLog| format!("{}.{}.{}", log.app, log.service, log.instance);
+    let mut there = instances(logs, query.app.as_deref());
+    if there.is_empty() {
+        there = instances(logs, None);
+    }
+    let names: Vec<String> = there.into_iter().map(name).collect();
     let message = match (&query.app, &query.service) {
         (Some(app), Some(service)) => format!("there are no logs of {app}.{service}"),
         (Some(app), None) => format!("there are no logs of {app}"),
