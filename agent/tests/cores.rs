@@ -22,7 +22,7 @@ volatile int zero;
 __attribute__((noinline)) static int innermost(int how) {
     if (how == 's') *place = 1;
     if (how == 'j') ((void (*)(void)) 0)();
-    if (how == 'f') return 1 / zero;
+    if (how == 'f') return 100 / zero;
     return how;
 }
 __attribute__((noinline)) int middle(int how) { return innermost(how) + 1; }

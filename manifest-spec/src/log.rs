@@ -173,6 +173,30 @@ pub mod attribute {
     pub const CRASH_LAST_LINES: &str = "crash.last_lines";
     /// Of a crash by a signal: where its core is, or how to get one.
     pub const CRASH_CORE: &str = "crash.core";
+    /// Who sent a datagram, as a word: `user`, `daemon`, `local0` (RFC 5424, table 1).
+    pub const SYSLOG_FACILITY: &str = "syslog.facility";
+    /// Its severity by syslog's own scale: `emerg` to `debug` (RFC 5424, table 2).
+    pub const SYSLOG_SEVERITY: &str = "syslog.severity";
+    /// When it was sent, in its own form.
+    pub const SYSLOG_TIMESTAMP: &str = "syslog.timestamp";
+    /// The host it names.
+    pub const SYSLOG_HOSTNAME: &str = "syslog.hostname";
+    /// Its APP-NAME or tag; `SYSLOG_IDENTIFIER` of the journal.
+    pub const SYSLOG_APPNAME: &str = "syslog.appname";
+    /// Its PROCID: most often the number of a process.
+    pub const SYSLOG_PROCID: &str = "syslog.procid";
+    /// Its MSGID.
+    pub const SYSLOG_MSGID: &str = "syslog.msgid";
+    /// Its structured data: an object for each id.
+    pub const SYSLOG_DATA: &str = "syslog.data";
+    /// The source file that said it; `CODE_FILE` of the journal.
+    pub const CODE_FILE: &str = "code.file.path";
+    /// The line of it, `CODE_LINE`.
+    pub const CODE_LINE: &str = "code.line.number";
+    /// The function, `CODE_FUNC`.
+    pub const CODE_FUNCTION: &str = "code.function.name";
+    /// Fields of an entry of the journal that had not enough room.
+    pub const JOURNAL_CUT: &str = "journal.cut";
     /// In a record that stands for lost ones: how many.
     pub const GAP: &str = "gap";
     /// The number of the first of them; its own number is the last one's.

@@ -282,7 +282,8 @@ users() { notes | awk '{ print $1, $NF }' | sort -u; }
 second() {
     echo "--- the machine went down"
     holds "there was a reboot" eval '! cmp -s /proc/sys/kernel/random/boot_id /root/boot'
-    holds "what needs others ended before them" in_order "web ends" "api ends" "db ends"
+    holds "what needs others ended before them" in_order "web ends" "api ends" "db ends" ||
+        journalctl -q -b -1 -u hostd -o cat | tail -n 20
     echo "--- and came up again"
     holds "hostd runs" is "$(property ActiveState)" active
     serve() { hostctl status shop > /dev/null 2>&1; }

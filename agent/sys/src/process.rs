@@ -204,6 +204,14 @@ fn single_threaded() -> bool {
 }
 
 impl Child {
+    /// A child that was started by its number alone ([`start`]) and not waited for yet.
+    ///
+    /// # Errors
+    /// What pidfd_open(2) says.
+    pub fn of(pid: i32) -> Result<Child> {
+        Ok(Child { pid, pidfd: hold(pid)? })
+    }
+
     /// The pidfd: readable (poll) when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         use std::os::fd::AsFd;

@@ -9,8 +9,9 @@ use super::call::{Call, Writer};
 use super::reply::{Kind, Received};
 use super::{connect, is_booted, request};
 
-/// How long systemd gets: whoever asks is about to end, and has that much time to lose.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long systemd gets. It answers in milliseconds, but a machine that goes down is busy, and without
+/// an answer every app would be ended at once; hostd's unit has twice this to stop in.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Whether the machine goes down: systemd works on its shutdown, which it does from the moment that
 /// somebody asks for it, before any unit is stopped. `false` on a host that systemd does not run,

@@ -118,7 +118,7 @@ impl Lines {
 }
 
 /// The last place up to `cut` that is not inside a character.
-fn boundary(bytes: &[u8], cut: usize) -> usize {
+pub(super) fn boundary(bytes: &[u8], cut: usize) -> usize {
     let is_inside = |at: &usize| bytes.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
     let least = cut.saturating_sub(CHARACTER - 1);
     (least..=cut).rev().find(|at| !is_inside(at)).unwrap_or(cut)

@@ -5,6 +5,7 @@
 //! were cut on their way, and no byte is lost: each is in a record or in one that says what it was
 //! replaced by. Reads no clock, opens nothing; number and time of a record are the caller's.
 
+pub mod datagram;
 mod draft;
 mod escape;
 pub mod line;

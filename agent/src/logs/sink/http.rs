@@ -1,12 +1,11 @@
 //! Requests over HTTP/1.1, one after the other on one connection.
 //!
-//! Invariant: a request is answered, or has failed, within [`PATIENCE`] after the connection; an
+//! Invariant: a request is answered, or has failed, within the time of [`Patience`]; an
 //! answer is read as far as [`ANSWER`] and no further. A redirect is not followed: it could lead
 //! records to somebody else. Never sends a request twice.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,10 +24,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::answer::retry_after;
-use super::{reach, tls};
+use super::reach::Patience;
+use super::{Surroundings, reach, tls};
 
-/// From the request to the end of the answer.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 /// From the end of an answer to a connection that can be used again.
 const SETTLING: Duration = Duration::from_millis(100);
 /// Most of an answer that is read, in bytes.
@@ -44,6 +42,7 @@ pub struct Client {
     headers: HeaderMap,
     trusted: Option<Arc<ClientConfig>>,
     connection: Option<Connection>,
+    patience: Patience,
     clock: fn() -> Duration,
 }
 
@@ -127,8 +126,7 @@ pub fn headers<'a>(
 }
 
 impl Client {
-    /// A client of this address that asks for `path`. `bundles` are lists of authorities, for TLS.
-    /// Touches no network.
+    /// A client of this address that asks for `path`. Touches no network.
     ///
     /// # Errors
     /// What makes TLS impossible here, in words.
@@ -136,10 +134,9 @@ impl Client {
         endpoint: &Endpoint,
         path: String,
         mut headers: HeaderMap,
-        bundles: &[PathBuf],
-        clock: fn() -> Duration,
+        around: &Surroundings,
     ) -> Result<Client, String> {
-        let trusted = endpoint.is_secure.then(|| tls::trusting(bundles)).transpose()?;
+        let trusted = endpoint.is_secure.then(|| tls::trusting(&around.bundles)).transpose()?;
         headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static("hostctl"));
         Ok(Client {
             peer: HostPort { host: endpoint.host.clone(), port: endpoint.port_or_default() },
@@ -148,7 +145,8 @@ impl Client {
             headers,
             trusted,
             connection: None,
-            clock,
+            patience: around.patience,
+            clock: around.clock,
         })
     }
 
@@ -177,7 +175,8 @@ impl Client {
             })?;
             self.read(response).await
         };
-        let (reply, is_whole) = timeout(PATIENCE, exchange).await.map_err(|_| silent())??;
+        let (reply, is_whole) =
+            timeout(self.patience.answer, exchange).await.map_err(|_| silent())??;
         // What is left of an answer would be taken for the next one; and who answered before it had
         // the request whole may never read the rest.
         let ready = timeout(SETTLING, connection.sender.ready());
@@ -209,11 +208,11 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<Connection, String> {
-        let stream = reach::tcp(&self.peer).await?;
+        let stream = reach::tcp(&self.peer, self.patience).await?;
         let Some(trusted) = &self.trusted else { return shake(stream).await };
         let over = tls::over(stream, &self.peer.host, Arc::clone(trusted));
         let silent = |_| format!("{} does not answer in TLS", self.peer);
-        shake(timeout(reach::PATIENCE, over).await.map_err(silent)??).await
+        shake(timeout(self.patience.connection, over).await.map_err(silent)??).await
     }
 }
 

@@ -16,6 +16,7 @@ use super::http::{self, Client};
 use super::journal::{self, JournalSink};
 use super::line::Subject;
 use super::push::{Form, PushSink};
+use super::reach::Patience;
 use super::syslog::SyslogSink;
 use super::{Answer, Codec, Verdict, tls};
 use crate::logs::route::batch::{Gathering, Part, Piece};
@@ -28,6 +29,8 @@ pub struct Surroundings {
     pub journal: PathBuf,
     /// Lists of certificate authorities, of which the first that exists is taken.
     pub bundles: Vec<PathBuf>,
+    /// How long peers are waited for.
+    pub patience: Patience,
     /// The time of day, since 1970.
     pub clock: fn() -> Duration,
 }
@@ -38,6 +41,7 @@ impl Surroundings {
         Surroundings {
             journal: journal::SOCKET.into(),
             bundles: tls::BUNDLES.map(PathBuf::from).into(),
+            patience: Patience::default(),
             clock,
         }
     }
@@ -66,7 +70,7 @@ impl Sink {
             let headers = planned.headers.iter().map(|(name, value)| (name, &value.0));
             let headers = http::headers(headers)?;
             let path = form.path(endpoint);
-            let client = Client::new(endpoint, path, headers, &around.bundles, around.clock)?;
+            let client = Client::new(endpoint, path, headers, around)?;
             Ok(Sink::Push(Box::new(PushSink::new(client, form))))
         };
         match &planned.to {
@@ -75,8 +79,12 @@ impl Sink {
                     planned.rotate.map(|bytes| Rotation { bytes, copies: planned.copies });
                 Ok(Sink::File(FileSink::new(Path::new(path), rotation)))
             }
-            SinkTarget::Journal => Ok(Sink::Journal(JournalSink::new(&around.journal))),
-            SinkTarget::Syslog(place) => Ok(Sink::Syslog(SyslogSink::new(place.clone()))),
+            SinkTarget::Journal => {
+                Ok(Sink::Journal(JournalSink::new(&around.journal, around.patience)))
+            }
+            SinkTarget::Syslog(place) => {
+                Ok(Sink::Syslog(SyslogSink::new(place.clone(), around.patience)))
+            }
             SinkTarget::Loki(endpoint) => push(endpoint, Form::Loki(planned.labels.clone())),
             SinkTarget::Otlp(endpoint) => push(endpoint, Form::Otlp),
             SinkTarget::Http(endpoint) => push(endpoint, Form::Lines),

@@ -1,7 +1,7 @@
 //! Connections to peers: names, addresses, time limits.
 //!
 //! Invariant: a name is looked up anew for each connection, so a peer that moved is found; one try
-//! takes [`PATIENCE`] at most, whatever the resolver and the network do.
+//! takes as long as [`Patience`] says at most, whatever the resolver and the network do.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,15 +15,28 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::network::names::{ANSWER, Lookup};
 
-/// From a name to a connection.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long is waited for a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// From a name to a connection, TLS included.
+    pub connection: Duration,
+    /// From a request to the end of its answer; where there are no answers, for as long as a peer
+    /// takes nothing at all.
+    pub answer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { connection: Duration::from_secs(10), answer: Duration::from_secs(30) }
+    }
+}
 
 /// Connect over TCP, to the first of the peer's addresses that answers.
 ///
 /// # Errors
 /// What went wrong, in words.
-pub async fn tcp(peer: &HostPort) -> Result<TcpStream, String> {
-    let end = Instant::now() + PATIENCE;
+pub async fn tcp(peer: &HostPort, patience: Patience) -> Result<TcpStream, String> {
+    let end = Instant::now() + patience.connection;
     let addresses = addresses(peer, end).await?;
     let mut said = String::new();
     for (tried, address) in addresses.iter().enumerate() {
@@ -48,8 +61,8 @@ pub async fn tcp(peer: &HostPort) -> Result<TcpStream, String> {
 ///
 /// # Errors
 /// What went wrong, in words.
-pub async fn udp(peer: &HostPort) -> Result<UdpSocket, String> {
-    let addresses = addresses(peer, Instant::now() + PATIENCE).await?;
+pub async fn udp(peer: &HostPort, patience: Patience) -> Result<UdpSocket, String> {
+    let addresses = addresses(peer, Instant::now() + patience.connection).await?;
     let mut said = String::new();
     for address in addresses {
         let any: SocketAddr = match address {
@@ -120,15 +133,16 @@ mod tests {
             let port = listener.local_addr().unwrap().port();
             // ::1 comes first where there is IPv6, and nobody listens there.
             for host in ["127.0.0.1", "localhost"] {
-                let stream = tcp(&HostPort { host: host.into(), port }).await.unwrap();
+                let stream =
+                    tcp(&HostPort { host: host.into(), port }, Patience::default()).await.unwrap();
                 assert_eq!(stream.peer_addr().unwrap().port(), port);
             }
             drop(listener);
             let peer = HostPort { host: "127.0.0.1".into(), port };
-            let said = tcp(&peer).await.unwrap_err();
+            let said = tcp(&peer, Patience::default()).await.unwrap_err();
             assert_eq!(said, format!("nobody listens at 127.0.0.1:{port}"));
             let unknown = HostPort { host: "no-such-name.invalid".into(), port };
-            let said = tcp(&unknown).await.unwrap_err();
+            let said = tcp(&unknown, Patience::default()).await.unwrap_err();
             assert!(said.contains("no-such-name.invalid"), "{said}");
         });
     }

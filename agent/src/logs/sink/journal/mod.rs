@@ -9,32 +9,31 @@ pub mod entry;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use host_sys::Errno;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::time::timeout;
 
-use super::{Answer, Verdict, reach};
+use super::reach::{self, Patience};
+use super::{Answer, Verdict};
 use crate::logs::route::batch::Part;
 
 /// Where the journal takes messages.
 pub const SOCKET: &str = "/run/systemd/journal/socket";
-/// How long its queue may stay full.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The journal.
 #[derive(Debug)]
 pub struct JournalSink {
     path: PathBuf,
+    patience: Patience,
     socket: Option<UnixDatagram>,
 }
 
 impl JournalSink {
     /// The journal at this socket. Touches nothing.
-    pub fn new(path: &Path) -> JournalSink {
-        JournalSink { path: path.to_owned(), socket: None }
+    pub fn new(path: &Path, patience: Patience) -> JournalSink {
+        JournalSink { path: path.to_owned(), patience, socket: None }
     }
 
     /// Send records.
@@ -45,7 +44,7 @@ impl JournalSink {
                 None => self.connect(),
             };
             let sent = match sent {
-                Ok(socket) => send(&socket, message).await.map(|()| socket),
+                Ok(socket) => send(&socket, message, self.patience).await.map(|()| socket),
                 Err(error) => Err(error),
             };
             match sent {
@@ -78,9 +77,9 @@ impl JournalSink {
 }
 
 /// Send one message, as soon as there is room for it.
-async fn send(socket: &UnixDatagram, message: &[u8]) -> io::Result<()> {
+async fn send(socket: &UnixDatagram, message: &[u8], patience: Patience) -> io::Result<()> {
     let full = || io::Error::other("its queue stays full");
-    let sent = timeout(PATIENCE, socket.send(message)).await.unwrap_or_else(|_| Err(full()));
+    let sent = timeout(patience.answer, socket.send(message)).await.unwrap_or_else(|_| Err(full()));
     let Err(error) = sent else { return Ok(()) };
     if !matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMSGSIZE | Errno::ENOBUFS))
     {
@@ -90,5 +89,5 @@ async fn send(socket: &UnixDatagram, message: &[u8]) -> io::Result<()> {
     let passed = socket.async_io(Interest::WRITABLE, || {
         host_sys::socket::send(socket.as_fd(), &[], &[file.as_fd()], false).map_err(io::Error::from)
     });
-    timeout(PATIENCE, passed).await.unwrap_or_else(|_| Err(full()))
+    timeout(patience.answer, passed).await.unwrap_or_else(|_| Err(full()))
 }

@@ -13,7 +13,6 @@ pub mod message;
 mod stream;
 
 use std::io;
-use std::time::Duration;
 
 use host_sys::Errno;
 use manifest_spec::sink::SyslogAddress;
@@ -21,7 +20,8 @@ use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use tokio::time::timeout;
 
 use super::line::Subject;
-use super::{Answer, Codec, Verdict, reach};
+use super::reach::{self, Patience};
+use super::{Answer, Codec, Verdict};
 use crate::logs::route::batch::Part;
 use stream::Stream;
 
@@ -31,8 +31,6 @@ const DATAGRAM: usize = 65_507;
 const SMALL_DATAGRAM: usize = 2048;
 /// What a datagram on this host may have; the kernel's own bound is about twice that.
 const LOCAL_DATAGRAM: usize = 96 * 1024;
-/// How long a queue may stay full.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How messages are told apart on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +61,7 @@ impl Framing {
 #[derive(Debug)]
 pub struct SyslogSink {
     place: SyslogAddress,
+    patience: Patience,
     line: Line,
 }
 
@@ -78,8 +77,8 @@ enum Line {
 
 impl SyslogSink {
     /// The receiver at this place. Touches nothing.
-    pub fn new(place: SyslogAddress) -> SyslogSink {
-        SyslogSink { place, line: Line::None }
+    pub fn new(place: SyslogAddress, patience: Patience) -> SyslogSink {
+        SyslogSink { place, patience, line: Line::None }
     }
 
     /// How records are written for it.
@@ -104,7 +103,7 @@ impl SyslogSink {
             Line::Tcp(stream) => stream.deliver(&part.bytes(), part.count()).await,
             // What was written for a datagram has no length before it yet.
             Line::LocalStream(stream) => stream.deliver(&counted(part), part.count()).await,
-            Line::Local(socket) => local(socket, part).await,
+            Line::Local(socket) => local(socket, part, self.patience).await,
             Line::Udp(socket) => udp(socket, part).await,
         };
         match answer.verdict {
@@ -120,8 +119,10 @@ impl SyslogSink {
 
     async fn connect(&self) -> Result<Line, String> {
         match &self.place {
-            SyslogAddress::Udp(peer) => Ok(Line::Udp(reach::udp(peer).await?)),
-            SyslogAddress::Tcp(peer) => Ok(Line::Tcp(Stream::new(reach::tcp(peer).await?))),
+            SyslogAddress::Udp(peer) => Ok(Line::Udp(reach::udp(peer, self.patience).await?)),
+            SyslogAddress::Tcp(peer) => {
+                Ok(Line::Tcp(Stream::new(reach::tcp(peer, self.patience).await?, self.patience)))
+            }
             SyslogAddress::Unix(path) => {
                 let failed = |error: io::Error| format!("{path}: {}", local_words(&error));
                 let socket = UnixDatagram::unbound().map_err(failed)?;
@@ -130,7 +131,7 @@ impl SyslogSink {
                     // There is a socket, of the other type.
                     Err(error) if error.raw_os_error() == Some(Errno::EPROTOTYPE as i32) => {
                         let stream = UnixStream::connect(path).await.map_err(failed)?;
-                        Ok(Line::LocalStream(Stream::new(stream)))
+                        Ok(Line::LocalStream(Stream::new(stream, self.patience)))
                     }
                     Err(error) => Err(failed(error)),
                 }
@@ -165,9 +166,9 @@ fn local_words(error: &io::Error) -> String {
 }
 
 /// One datagram after the other, as soon as there is room in the receiver's queue.
-async fn local(socket: &UnixDatagram, part: &Part<'_>) -> Answer {
+async fn local(socket: &UnixDatagram, part: &Part<'_>, patience: Patience) -> Answer {
     for (taken, message) in part.each().enumerate() {
-        let sent = timeout(PATIENCE, socket.send(message)).await;
+        let sent = timeout(patience.answer, socket.send(message)).await;
         match sent {
             Ok(Ok(_)) => {}
             Ok(Err(error)) if is_too_large(&error) => {

@@ -8,10 +8,9 @@ use host_sys::Errno;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::{Answer, reach};
+use super::super::Answer;
+use super::super::reach::{self, Patience};
 
-/// How long the other side may take nothing at all.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest pause between two looks at what the other side does not have yet.
 const SLOWEST: Duration = Duration::from_millis(50);
 /// Times that the other side is listened to at once: it has nothing to say.
@@ -19,11 +18,14 @@ const LISTENING: usize = 16;
 
 /// A connected stream.
 #[derive(Debug)]
-pub(super) struct Stream<S>(S);
+pub(super) struct Stream<S> {
+    stream: S,
+    patience: Patience,
+}
 
 impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Stream(stream)
+    pub(super) fn new(stream: S, patience: Patience) -> Self {
+        Stream { stream, patience }
     }
 
     /// Write `bytes`, which hold so many records, and wait until the other side has them.
@@ -40,21 +42,21 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
         self.listen()?;
         let mut written = 0;
         while written < bytes.len() {
-            let taken = timeout(PATIENCE, self.0.write(&bytes[written..]));
+            let taken = timeout(self.patience.answer, self.stream.write(&bytes[written..]));
             written += match taken.await.map_err(|_| nothing())?? {
                 0 => return Err(nothing()),
                 count => count,
             };
         }
         let (mut pause, mut before) = (Duration::from_micros(200), usize::MAX);
-        let mut end = Instant::now() + PATIENCE;
+        let mut end = Instant::now() + self.patience.answer;
         loop {
             // In this order: whoever closes with bytes unread has thrown them away.
-            let left = host_sys::socket::unsent(self.0.as_fd())?;
+            let left = host_sys::socket::unsent(self.stream.as_fd())?;
             self.listen()?;
             match left {
                 0 => return Ok(()),
-                left if left < before => end = Instant::now() + PATIENCE,
+                left if left < before => end = Instant::now() + self.patience.answer,
                 _ if Instant::now() >= end => return Err(nothing()),
                 _ => {}
             }
@@ -69,7 +71,7 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
     fn listen(&self) -> io::Result<()> {
         let mut heard = [0; 1024];
         for _ in 0..LISTENING {
-            match host_sys::file::read(self.0.as_fd(), &mut heard) {
+            match host_sys::file::read(self.stream.as_fd(), &mut heard) {
                 Ok(0) => return Err(io::Error::other("the other side has closed the connection")),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(()),
