@@ -57,7 +57,7 @@ pub struct SinkMetrics {
     pub lag_records: u64,
     /// How old the oldest of them is that waits to be sent, in seconds.
     pub lag_seconds: f64,
-    /// What went wrong last, since everything went well last.
+    /// What went wrong last; the state says whether that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<SinkError>,
 }

@@ -255,7 +255,7 @@ impl<L: Log, S: Deliver> Lane<L, S> {
             metrics.delivered += off as u64 - answer.dropped.min(off as u64);
             metrics.rejected += answer.dropped;
             metrics.retries += u64::from(answer.verdict != Verdict::Taken);
-            metrics.last_error = error;
+            metrics.last_error = error.or(metrics.last_error.take());
         });
         if off > 0 && self.unsynced.is_none() {
             self.unsynced = Some(Instant::now());
