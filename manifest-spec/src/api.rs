@@ -28,7 +28,7 @@ pub mod logs;
 pub mod sinks;
 
 pub use apps::{
-    AppList, AppStatus, AppSummary, Changed, FailedRollout, InstanceState, InstanceStatus,
+    AppList, AppStatus, AppSummary, Changed, FailedRollout, InstanceState, InstanceStatus, LogFlow,
     PortStatus, Pressure, Rollout, ScaleRequest, ServiceRequest, ServiceStatus, Usage, Wanted,
 };
 pub use audit::{AuditEntry, AuditList, AuditOutcome};

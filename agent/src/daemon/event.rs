@@ -11,6 +11,7 @@ use manifest_spec::api::{
     Event as Told, ExecRequest, History, HostStatus, LogQuery, PlanRequest, RemoveRequest,
     RollbackRequest, ScaleRequest, ServiceRequest, SinkList, SinkTestRequest,
 };
+use manifest_spec::log::metrics::PipelineMetrics;
 use manifest_spec::log::sinks::{SinkEntry, SinkName};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -41,6 +42,8 @@ pub enum Event {
     Inside(Mark, InsideCheck),
     /// A command that runs inside an instance is to be sent a signal.
     SignalInside(Mark, u32, i32),
+    /// How logs do, each by its instance.
+    Logs(Vec<(String, PipelineMetrics)>),
     /// A child has ended.
     Children,
     /// Somebody wants hostd to end; the instances go on.

@@ -14,16 +14,25 @@ pub mod core;
 pub mod pattern;
 pub mod search;
 
+use std::time::Duration;
+
+use host_sys::process::Exit;
 use host_sys::signal;
 use manifest_spec::log::{Severity, attribute};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use self::core::Frame;
+use crate::plan::Plan;
+use crate::sandbox::seccomp;
+use crate::supervise::Outcome;
 
 /// Most of the last lines that a record keeps, and the longest of them in bytes.
 const LINES: usize = 20;
-const LINE: usize = 1024;
+const LINE: usize = 512;
+
+/// Longest stack trace, in bytes: a record goes to its log as one message.
+const STACK: usize = 8 * 1024;
 
 /// Frames that tell one crash from another: further out they are everybody's.
 const TELLING: usize = 5;
@@ -58,6 +67,35 @@ pub struct AgentRecord {
     pub body: String,
     /// Everything else.
     pub attributes: Map<String, Value>,
+}
+
+/// The record of a run of this plan that ended so, if it crashed. `started` is when its program was,
+/// since 1970; `last_lines` are what it wrote last.
+pub fn of(
+    plan: &Plan,
+    outcome: &Outcome,
+    started: Duration,
+    last_lines: &[String],
+) -> Option<AgentRecord> {
+    let Exit::Signal(signal, dumped) = outcome.exit else { return None };
+    if !is_crash(signal) {
+        return None;
+    }
+    let call = outcome.denied.and_then(|call| u32::try_from(call).ok()).and_then(seccomp::name_of);
+    let (core, advice) = match dumped {
+        true => search::look(plan, signal, started),
+        false => (None, None),
+    };
+    Some(record(&Crashed {
+        app: &plan.app,
+        service: &plan.service,
+        signal,
+        dumped,
+        denied: call,
+        core,
+        advice,
+        last_lines,
+    }))
 }
 
 /// Whether a program that is ended by this signal has crashed: those that say that the program itself
@@ -127,7 +165,16 @@ pub fn stack_trace(frames: &[Frame]) -> String {
             (_, None) => format!("#{number} {:#x}", frame.address),
         }
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let mut text = String::new();
+    for line in lines {
+        if text.len() + line.len() > STACK {
+            text.push_str("…");
+            break;
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.trim_end().to_owned()
 }
 
 /// Equal for crashes of one service by one signal in the same place: 16 hexadecimal digits. Addresses
@@ -225,6 +272,9 @@ mod tests {
         let kept = attributes["crash.last_lines"].as_array().unwrap();
         assert!(kept.len() == LINES && kept[0].as_str().unwrap().starts_with("10 é"));
         assert!(kept.iter().all(|line| line.as_str().unwrap().len() <= LINE));
+        let endless = vec![frame(&"/x".repeat(2000), 1, Some(&"y".repeat(500))); 64];
+        let size = serde_json::to_string(&record(&crashed(endless)).attributes).unwrap().len();
+        assert!(size < 2 * STACK, "{size}");
     }
 
     #[test]
