@@ -155,6 +155,19 @@ fn what_is_added_to_an_app_that_does_not_run_waits_for_it() {
     );
 }
 
+#[test]
+fn lost_lines_are_an_event() {
+    let scene = Scene::new(As::Root);
+    let _logger = Logger::new(&scene, "shop.web.1", &json!([]));
+    let file = scene.outside().join("run/logs/shop.web.1/metrics.json");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"lines_dropped\":0", "\"lines_dropped\":5")).unwrap();
+    let hostd = Hostd::start(&scene);
+    let mut events = hostd.api().follow("app=shop&since=0");
+    let event = events.until("warning", "5 lines of its log were lost");
+    assert_eq!((&event["service"], &event["instance"]), (&json!("web"), &json!("shop.web.1")));
+}
+
 /// Answers one request with this status; what was asked.
 fn answering(status: &'static str) -> (u16, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

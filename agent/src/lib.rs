@@ -40,6 +40,7 @@
 //! | `RUN/instances/APP.SERVICE.N/` | hostd, [`keep`] | hostd, [`keep`] | an instance |
 //! | `STATE/logs/APP/SERVICE.N/SEQ.log` | [`logs`] | [`logs`] | as `logs.keep` says |
 //! | `STATE/logs/APP/SERVICE.N/lock` | nobody | [`logs`] | with the folder |
+//! | `STATE/logs/APP/sinks.json` | hostd, `hostctl sinks` | [`logs`] | the operator's |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
 //! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |

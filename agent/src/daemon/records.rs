@@ -24,6 +24,9 @@ const PIECE: usize = 64 * 1024;
 /// Pieces that wait for a slow client.
 const WAITING: usize = 4;
 
+/// Most instances of one reading: each takes an open file and a buffer.
+const MOST: usize = 256;
+
 /// Between two looks for more: longer the longer nothing came.
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_millis(200);
@@ -42,6 +45,9 @@ pub(super) fn begin(
     let reading = Reading::open(&logs, &query).map_err(|error| refused(&error))?;
     if reading.instances() == 0 && !query.follow {
         return Err(refusal::no_logs(query.app.as_deref()));
+    }
+    if reading.instances() > MOST {
+        return Err(refusal::too_many_logs(reading.instances()));
     }
     let (sender, receiver) = mpsc::channel(WAITING);
     let count = reading.instances();

@@ -162,6 +162,12 @@ pub fn no_logs(app: Option<&str>) -> ErrorBody {
     )
 }
 
+/// More logs than one answer can be made of.
+pub fn too_many_logs(count: usize) -> ErrorBody {
+    let message = format!("{count} instances have logs, too many for one answer");
+    hinted(body(ErrorCode::BadRequest, failure::USAGE, message), "name an app or a service")
+}
+
 /// Logs are there and can't be read.
 pub fn unread(message: &str) -> ErrorBody {
     body(ErrorCode::Unavailable, failure::UNAVAILABLE, message)

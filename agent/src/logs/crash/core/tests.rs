@@ -248,6 +248,9 @@ fn functions_are_named_by_the_module() {
     }
     frames.iter_mut().for_each(|frame| frame.symbol = None);
     assert_eq!(named(&mut frames, &module(&[(0x1101, 9, "beside")], 2)), [None, None, None]);
+    for functions in [(0x1000, 0x100, "ends before it"), (0x1200, 0x100, "begins behind it")] {
+        assert_eq!(named(&mut frames, &module(&[functions], 2)), [None, None, None]);
+    }
     assert_eq!(named(&mut frames, b"no module"), [None, None, None]);
 }
 

@@ -304,24 +304,23 @@ mod tests {
 
     #[test]
     fn nothing_that_a_program_writes_drives_the_terminal() {
-        let evil = "a\x1b[2J\tb\x07\u{202e}c\r\u{9b}31m";
-        let attributes = json!({
-            "stream": "stdout", evil: evil, "exception.stacktrace": evil, "crash.last_lines": [evil],
-            "crash.core": evil,
-        });
-        let mut page = plain();
-        page.expect(2);
-        for line in [
-            line(json!({ "body": evil, "service": evil, "ts": evil, "attributes": attributes })),
-            line(json!({ "body": evil, "attributes": { "gap": 1 } })),
-        ] {
-            let text = shown(&mut page, &line);
-            let odd = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
-            assert_eq!(odd, None, "{text:?}");
-            assert!(
-                !text.contains('\u{202e}') && text.contains("a\\u{1b}[2J\tb\\u{7}"),
-                "{text:?}"
-            );
+        for odd in ["\x1b[2J", "\x07", "\r", "\u{9b}31m", "\u{202e}", "\u{7f}", "\0"] {
+            let evil = format!("a{odd}\tb");
+            let attributes = json!({
+                "stream": "stdout", evil.clone(): evil, "exception.stacktrace": evil,
+                "crash.last_lines": [evil], "crash.core": evil,
+            });
+            let mut page = plain();
+            page.expect(2);
+            let record =
+                json!({ "body": evil, "service": evil, "ts": evil, "attributes": attributes });
+            for line in [line(record), line(json!({ "body": evil, "attributes": { "gap": 1 } }))] {
+                let text = shown(&mut page, &line);
+                let found = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+                assert_eq!(found, None, "{text:?}");
+                assert!(!text.contains('\u{202e}') && text.contains("\tb"), "{text:?}");
+                assert!(text.contains("a\\u{"), "{text:?}");
+            }
         }
     }
 
