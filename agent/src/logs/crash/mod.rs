@@ -168,7 +168,7 @@ pub fn stack_trace(frames: &[Frame]) -> String {
     let mut text = String::new();
     for line in lines {
         if text.len() + line.len() > STACK {
-            text.push_str("…");
+            text.push('…');
             break;
         }
         text.push_str(&line);

@@ -239,7 +239,7 @@ fn what_can_not_be_understood_is_said() {
         (LogQuery { level: text("loud"), ..base() }, "\"loud\" is no level"),
         (LogQuery { stream: text("std"), ..base() }, "\"std\" is no stream: stdout, stderr"),
         (LogQuery { grep: text("a("), ..base() }, "the regular expression: unclosed group"),
-        (LogQuery { grep: text(&"(a{1000}){1000}"), ..base() }, "the regular expression: "),
+        (LogQuery { grep: text("(a{1000}){1000}"), ..base() }, "the regular expression: "),
         (LogQuery { filters: vec!["status".into()], ..base() }, "the filter \"status\": "),
     ] {
         let said = Reading::open(&logs.0, &query).unwrap_err().to_string();
