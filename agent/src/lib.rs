@@ -53,6 +53,12 @@
 
 #![forbid(unsafe_code)]
 
+/// Be a keeper or a logger, if that is what this process was started as: both are hostctl's and hostd's
+/// own executable under another name. The answer is the exit code.
+pub fn run_if_meant<A: Iterator<Item = String>>(arguments: impl Fn() -> A) -> Option<u8> {
+    keep::process::run_if_meant(arguments()).or_else(|| logs::logger::run_if_meant(arguments()))
+}
+
 pub mod accounts;
 pub mod audit;
 pub mod cgroup;

@@ -128,7 +128,10 @@ fn perform(
             let _ = run::give(&plan, [output, error]);
             Output::Caller { interactive: false }
         }
-        false => Output::Kept(desk.tail.clone()),
+        false => {
+            let version = Some(u64::from(assignment.version));
+            Output::Kept { tail: desk.tail.clone(), version }
+        }
     };
     run::run(&plan, held, &facts, sockets, output, since_epoch, desk).map_err(|error| {
         let place = failure::about(&error, &plan).map(|about| loaded.document.place(about));
@@ -150,6 +153,7 @@ fn settings(assignment: &Assignment, notify: &Path, address: Option<OwnAddress>)
         own_sockets: true,
         address,
         notify: Some(notify.to_owned()),
+        logged: !assignment.foreground,
         deployer: assignment.deployer.clone(),
         ..Settings::default()
     }

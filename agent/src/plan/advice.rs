@@ -227,7 +227,6 @@ mod tests {
             capabilities: Vec::new(),
             syscalls: Vec::new(),
             limits: Default::default(),
-            log_files: Vec::new(),
             logs: crate::plan::PlannedLogs::default(),
             ready: crate::plan::Readiness {
                 by: crate::plan::ReadyBy::Notify,

@@ -97,6 +97,11 @@ impl Directories {
         self.state.join("logs")
     }
 
+    /// The log socket of an instance, by the name that people know it by.
+    pub fn log_socket(&self, instance: &str) -> PathBuf {
+        self.run.join("logs").join(instance).join("socket")
+    }
+
     /// The host policy.
     pub fn policy(&self) -> PathBuf {
         self.config.join("policy.toml")

@@ -87,8 +87,6 @@ pub struct Plan {
     pub syscalls: Vec<String>,
     /// What the program may use up.
     pub limits: PlannedLimits,
-    /// Files that output is recorded in.
-    pub log_files: Vec<PathBuf>,
     /// What becomes of its output.
     pub logs: PlannedLogs,
     /// When it does its work.
@@ -103,6 +101,8 @@ pub struct Plan {
     pub shares_sockets: bool,
     /// The socket behind `$NOTIFY_SOCKET` on the host, if it gets one.
     pub notify: Option<PathBuf>,
+    /// The socket behind `$LOG_SOCKET` on the host, where its output is collected.
+    pub log_socket: Option<PathBuf>,
     /// Whose rights granted paths are judged by; `None` for the caller's.
     pub deployer: Option<Deployer>,
     /// Promises this host, mode or version does not keep; shown before the program starts.

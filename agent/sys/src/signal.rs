@@ -37,6 +37,8 @@ pub mod number {
     pub const USR2: i32 = libc::SIGUSR2;
     /// Polite request to end.
     pub const TERM: i32 = libc::SIGTERM;
+    /// Go on, after a stop.
+    pub const CONT: i32 = libc::SIGCONT;
     /// A child ended.
     pub const CHLD: i32 = libc::SIGCHLD;
     /// The terminal's size changed.

@@ -82,7 +82,8 @@ impl Scene {
     pub fn run(&self, plan: &Plan, companion: &mut dyn Companion) -> Result<Finished, RunError> {
         let (facts, policy) = (&self.facts, HostPolicy::default());
         let (_, held) = run::acquire(plan, facts, &policy, 0, Choice::Planned, now).unwrap();
-        run::run(plan, held, facts, &[], Output::Kept(self.tail.clone()), now, companion)
+        let output = Output::Kept { tail: self.tail.clone(), version: None };
+        run::run(plan, held, facts, &[], output, now, companion)
     }
 }
 

@@ -26,7 +26,7 @@ use client::Place;
 use commands::control::{Deed, control};
 
 fn main() -> ExitCode {
-    if let Some(code) = agent::keep::process::run_if_meant(std::env::args()) {
+    if let Some(code) = agent::run_if_meant(std::env::args) {
         return ExitCode::from(code);
     }
     let cli = Cli::read();

@@ -4,8 +4,8 @@
 
 use crate::logs::shape::{Draft, line};
 
-/// Full from this size on, in bytes.
-const FULL: usize = 256 * 1024;
+/// Full from this size on, in bytes: what a processor has near it.
+const FULL: usize = 128 * 1024;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -14,8 +14,8 @@ pub(super) struct Batch {
     pub(super) lines: Vec<u8>,
     /// How many they are.
     pub(super) records: u64,
-    /// How many bytes of the stream are in records with the last of them.
-    pub(super) end: u64,
+    /// How many bytes of the stream are in records with the last that was added since the beginning.
+    pub(super) end: Option<u64>,
     /// Within a line that is too long for one record: the number of its next part.
     pub(super) part: Option<u32>,
     first: u64,
@@ -25,19 +25,25 @@ pub(super) struct Batch {
 impl Batch {
     /// Empty it; what comes next is numbered from `first` on, and was read at this time.
     pub(super) fn begin(&mut self, first: u64, time: &str) {
+        self.again(first);
+        self.end = None;
+        self.time.clear();
+        self.time.push_str(time);
+    }
+
+    /// Empty it of what was written, and go on.
+    pub(super) fn again(&mut self, first: u64) {
         self.lines.clear();
         // One long record is no reason to keep that much.
         self.lines.shrink_to(2 * FULL);
         (self.records, self.first) = (0, first);
-        self.time.clear();
-        self.time.push_str(time);
     }
 
     /// Add one.
     pub(super) fn add(&mut self, draft: &Draft<'_>) {
         line::append(&mut self.lines, self.first + self.records, &self.time, draft);
         self.records += 1;
-        self.end = draft.end;
+        self.end = Some(draft.end);
         let part = draft.attributes.part.filter(|part| !part.last);
         self.part = part.map(|part| part.number.saturating_add(1));
     }

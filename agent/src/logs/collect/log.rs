@@ -6,14 +6,19 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use host_sys::Errno;
 use manifest_spec::log::{LogRecord, Resource, Severity, attribute};
 use manifest_spec::manifest::Full;
 
+use super::bell::Bell;
 use super::state::Lost;
 use super::sync::Syncer;
+use crate::logs::route::Counters;
 use crate::logs::segment::{Bounds, Touched, Writer, drop_oldest, prune};
 use crate::logs::shape::{Attributes, Draft, Stream, line};
 use crate::logs::stamp::precisely;
@@ -24,12 +29,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PRUNED: Duration = Duration::from_secs(3600);
 
 /// What is kept, and how.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Policy {
-    pub(super) bounds: Bounds,
-    pub(super) full: Full,
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    /// How much, and for how long.
+    pub(crate) bounds: Bounds,
+    /// What happens when the disk takes no more.
+    pub(crate) full: Full,
+    /// Whether what is written is brought to the disk, and not only to its file system.
+    pub(crate) synced: bool,
     /// The time of day.
-    pub(super) clock: fn() -> Duration,
+    pub(crate) clock: fn() -> Duration,
+    /// Rung, nobody waits for the disk any more.
+    pub(crate) bell: Rc<Bell>,
+    /// What is counted.
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// See the module's text.
@@ -39,7 +52,7 @@ pub(super) struct Log {
     writer: Writer,
     policy: Policy,
     lost: Lost,
-    syncer: Syncer,
+    syncer: Option<Syncer>,
     pruned: Duration,
 }
 
@@ -56,8 +69,9 @@ impl Log {
             // The record that stands for them was written, and there was no time to note that.
             lost = Lost::default();
         }
-        let syncer = Syncer::start(folder.to_owned())?;
+        let syncer = policy.synced.then(|| Syncer::start(folder.to_owned())).transpose()?;
         let folder = folder.to_owned();
+        super::checkpoint();
         let mut log = Log { folder, writer, policy, lost, syncer, pruned: Duration::ZERO };
         log.tend();
         Ok((log, last))
@@ -68,6 +82,16 @@ impl Log {
         self.writer.next_seq() + self.lost.count
     }
 
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The number of the last record in it; 0 if it never had one.
+    pub(super) fn written(&self) -> u64 {
+        self.writer.next_seq() - 1
+    }
+
     /// What the log says nothing of yet.
     pub(super) fn lost(&self) -> Lost {
         self.lost
@@ -76,21 +100,30 @@ impl Log {
     /// Take care of lines, so many records, numbered from [`Log::next_seq`] on.
     pub(super) fn write(&mut self, mut lines: &[u8], mut records: u64) {
         if !self.tell_lost() {
-            self.lost.count += records;
+            self.lose(records);
             return;
         }
         loop {
+            super::checkpoint();
             let written = self.writer.write(self.writer.next_seq(), lines);
+            super::checkpoint();
             self.note(written.bytes);
+            self.policy.counters.lines_in.fetch_add(written.records, Ordering::Relaxed);
             lines = &lines[written.bytes..];
             records -= written.records;
             let Some(error) = written.error else { return };
             if !self.make_room(&error) {
                 let errno = error.raw_os_error().unwrap_or(Errno::EIO as i32);
-                self.lost = Lost { first: self.writer.next_seq(), count: records, errno };
+                self.lost = Lost { first: self.writer.next_seq(), count: 0, errno };
+                self.lose(records);
                 return;
             }
         }
+    }
+
+    fn lose(&mut self, records: u64) {
+        self.lost.count += records;
+        self.policy.counters.lines_dropped.fetch_add(records, Ordering::Relaxed);
     }
 
     /// Say in the log what was lost, if anything was; whether nothing is left to be said.
@@ -108,7 +141,9 @@ impl Log {
         let mut text = Vec::new();
         line::append(&mut text, seq, &precisely((self.policy.clock)()), &draft);
         loop {
+            super::checkpoint();
             let written = self.writer.write(seq, &text);
+            super::checkpoint();
             self.note(written.bytes);
             let Some(error) = written.error else { break };
             if !self.make_room(&error) {
@@ -140,7 +175,9 @@ impl Log {
         if files.is_empty() {
             return;
         }
-        self.syncer.hand_over(files, bytes as u64, begun);
+        if let Some(syncer) = &self.syncer {
+            syncer.hand_over(files, bytes as u64, begun);
+        }
         if begun {
             self.prune((self.policy.clock)());
         }
@@ -148,13 +185,12 @@ impl Log {
 
     /// Do what is to be done when the disk takes no more; whether to try again.
     fn make_room(&self, error: &io::Error) -> bool {
-        let full = matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        );
+        let full =
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         match self.policy.full {
             Full::DropOldest => full && drop_oldest(&self.folder).unwrap_or(false),
             Full::DropNewest => false,
+            Full::Block if self.policy.bell.was_rung() => false,
             Full::Block => {
                 std::thread::sleep(PAUSE);
                 true

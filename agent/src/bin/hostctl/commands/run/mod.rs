@@ -157,8 +157,8 @@ fn told(news: &News, plan: &Plan) -> Option<String> {
 }
 
 fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
-    for (path, lost) in &finished.losses {
-        ui.say(&format!("{}: {lost} log records could not be written", path.display()));
+    for (sink, count) in &finished.undelivered {
+        ui.say(&format!("{sink}: {count} log records wait for it; the next run sends them"));
     }
     let outcome = &finished.outcome;
     if let (Exit::Signal(number, _), Some(call)) = (outcome.exit, outcome.denied)
