@@ -41,7 +41,11 @@ pub const WAKE: &[u8] = b"sinks";
 /// # Errors
 /// When the file is there and can't be read, or is of a later version.
 pub fn changes(directories: &Directories, app: &str) -> io::Result<SinkChanges> {
-    let bytes = match fs::read(directories.logs().join(app).join(FILE)) {
+    read(&directories.logs().join(app))
+}
+
+fn read(app: &Path) -> io::Result<SinkChanges> {
+    let bytes = match fs::read(app.join(FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(SinkChanges::default()),
         read => read?,
     };
@@ -81,16 +85,24 @@ pub fn change(
 /// when it was made; one that a later version of hostctl understands is left out here.
 pub fn wanted(declared: &[PlannedSink], changes: &SinkChanges) -> Vec<Wanted> {
     let kept = declared.iter().filter(|sink| !changes.removed.contains(&name(sink)));
-    let mut all: Vec<Wanted> =
-        kept.map(|sink| Wanted { sink: sink.clone(), from_beginning: false }).collect();
+    let declared =
+        |sink: &PlannedSink| Wanted { sink: sink.clone(), added: false, from_beginning: false };
+    let mut all: Vec<Wanted> = kept.map(declared).collect();
     for entry in &changes.added {
         let Ok(sink) = entry.sink() else { continue };
         let sink = PlannedSink::new(&sink, Path::new("/"));
         if !all.iter().any(|one| one.sink.id() == sink.id()) {
-            all.push(Wanted { sink, from_beginning: entry.from_beginning });
+            all.push(Wanted { sink, added: true, from_beginning: entry.from_beginning });
         }
     }
     all
+}
+
+/// The same for the instance whose log is in this folder. Changes that can't be read change nothing:
+/// an app is not to do without its log for them.
+pub fn wanted_in(folder: &Path, declared: &[PlannedSink]) -> Vec<Wanted> {
+    let changes = folder.parent().and_then(|app| read(app).ok()).unwrap_or_default();
+    wanted(declared, &changes)
 }
 
 /// What a sink is known by.

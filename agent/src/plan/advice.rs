@@ -237,6 +237,7 @@ mod tests {
             grace: std::time::Duration::ZERO,
             shares_sockets: false,
             notify: None,
+            log_socket: None,
             deployer: None,
             unenforced: Vec::new(),
         }

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use self::core::Frame;
+use super::wire::AgentRecord;
 use crate::plan::Plan;
 use crate::sandbox::seccomp;
 use crate::supervise::Outcome;
@@ -58,24 +59,13 @@ pub struct Crashed<'a> {
     pub last_lines: &'a [String],
 }
 
-/// A record of the agent's own: all but its number and time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AgentRecord {
-    /// How bad it is.
-    pub severity: Severity,
-    /// A sentence.
-    pub body: String,
-    /// Everything else.
-    pub attributes: Map<String, Value>,
-}
-
 /// The record of a run of this plan that ended so, if it crashed. `started` is when its program was,
-/// since 1970; `last_lines` are what it wrote last.
+/// since 1970; `last_lines` finds out what it wrote last.
 pub fn of(
     plan: &Plan,
     outcome: &Outcome,
     started: Duration,
-    last_lines: &[String],
+    last_lines: &dyn Fn() -> Vec<String>,
 ) -> Option<AgentRecord> {
     let Exit::Signal(signal, dumped) = outcome.exit else { return None };
     if !is_crash(signal) {
@@ -94,7 +84,7 @@ pub fn of(
         denied: call,
         core,
         advice,
-        last_lines,
+        last_lines: &last_lines(),
     }))
 }
 

@@ -23,10 +23,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host_sys::poll::{Interest, wait};
-use host_sys::{creds, file, process};
+use host_sys::{creds, datagram, file, process};
 use manifest_spec::sink::SinkTarget;
 
 use self::routing::Routing;
+use super::choice;
 use super::collect::{Bell, Collector, Pipes, Policy, Sources};
 use super::route::{Counters, Instance, Wanted};
 use super::shape::{Redactor, Settings};
@@ -66,6 +67,8 @@ struct Logger {
     bell: Rc<Bell>,
     /// The holder's line, to answer by.
     line: OwnedFd,
+    /// Readable when an operator has changed the sinks.
+    control: OwnedFd,
     sinks: Vec<Wanted>,
     counters: Arc<Counters>,
     routing: Option<Routing>,
@@ -79,7 +82,7 @@ struct Logger {
 
 impl Logger {
     /// Take over what the holder has passed: the assignment, the log's lock, the line, three pipe
-    /// ends for each stream, and the socket if there is one.
+    /// ends for each stream, the control socket, and the log socket if there is one.
     fn begin(count: u32, run: &Path) -> io::Result<Logger> {
         let mut passed = process::take_passed(count)?.into_iter();
         process::close_all_on_exec()?;
@@ -95,6 +98,7 @@ impl Logger {
             Ok(Pipes { front, back, shown: shown.transpose()? })
         };
         let streams = [pipes(1)?, pipes(2)?];
+        let control = next()?;
         let socket = assignment.socket.then(&mut next).transpose()?;
         let bell = Rc::new(Bell::hang()?);
         let counters = Arc::new(Counters::default());
@@ -127,6 +131,7 @@ impl Logger {
             collector,
             bell,
             line,
+            control,
             sinks,
             counters,
             routing: None,
@@ -186,8 +191,26 @@ impl Logger {
         }
     }
 
+    /// An operator has changed the sinks: serve those that are wanted now.
+    fn choose(&mut self) -> io::Result<()> {
+        let mut changed = false;
+        while datagram::discard(self.control.as_fd()).is_ok() {
+            changed = true;
+        }
+        if !changed {
+            return Ok(());
+        }
+        self.sinks = wanted(&self.assignment);
+        match &self.routing {
+            Some(routing) => routing.want(self.sinks.clone()),
+            None => self.route()?,
+        }
+        Ok(())
+    }
+
     /// Take everything a step further; whether there was anything to do.
     fn turn(&mut self) -> io::Result<bool> {
+        self.choose()?;
         let mut orders = Vec::new();
         let busy = self.collector.turn(&mut orders)?;
         if let Some(order) = orders.pop() {
@@ -208,7 +231,9 @@ impl Logger {
     fn wait(&self, until: Instant) -> io::Result<()> {
         let deadline = self.collector.deadline().map_or(until, |deadline| deadline.min(until));
         let left = deadline.saturating_duration_since(Instant::now());
-        wait(&self.collector.interests(), Some(left))?;
+        let mut interests = self.collector.interests();
+        interests.push(Interest { fd: self.control.as_fd(), write: false });
+        wait(&interests, Some(left))?;
         Ok(())
     }
 
@@ -221,6 +246,7 @@ impl Logger {
         let Some(routing) = self.routing.take() else { return Ok(true) };
         routing.end();
         let mut interests = self.collector.interests();
+        interests.push(Interest { fd: self.control.as_fd(), write: false });
         interests.push(Interest { fd: routing.done(), write: false });
         let ready = wait(&interests, Some(IDLENESS))?;
         let is_done = routing.is_done() && ready.iter().rev().skip(1).all(|ready| !ready);
@@ -290,10 +316,9 @@ fn until_shipped(
     }
 }
 
-/// The sinks that the start brings with it.
+/// The sinks that the start brings with it, as operators have changed them.
 fn wanted(assignment: &Assignment) -> Vec<Wanted> {
-    let sinks = assignment.sinks.iter().cloned();
-    sinks.map(|sink| Wanted { sink, from_beginning: false }).collect()
+    choice::wanted_in(&assignment.folder, &assignment.sinks)
 }
 
 /// Keep what files of other users are written with, and nothing else that root has; a program that is
