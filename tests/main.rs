@@ -7,6 +7,7 @@ mod support;
 
 mod activation;
 mod bare_root;
+mod crashes;
 mod descriptors;
 mod destinations;
 mod documentation;

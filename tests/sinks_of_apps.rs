@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::api::Api;
 use crate::support::hostd::Hostd;
-use crate::support::{As, EVERYONE, Scene, USER};
+use crate::support::{As, EVERYONE, Scene, USER, eventually};
 
 /// What stands in for the logger of an instance: its folder below RUN, and how its sinks do.
 struct Logger {
@@ -166,6 +166,92 @@ fn lost_lines_are_an_event() {
     let mut events = hostd.api().follow("app=shop&since=0");
     let event = events.until("warning", "5 lines of its log were lost");
     assert_eq!((&event["service"], &event["instance"]), (&json!("web"), &json!("shop.web.1")));
+}
+
+/// The numbers of the records in a file.
+fn numbers(path: &std::path::Path) -> Vec<u64> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let whole = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    whole.filter_map(|record| record["seq"].as_u64()).collect()
+}
+
+#[test]
+fn sinks_come_and_go_while_the_app_runs() {
+    let scene = Scene::new(As::Root);
+    let folder = scene.open_directory("out");
+    let hostd = Hostd::start(&scene);
+    hostd.deploy_and_wait(
+        "name = \"shop\"\nready = \"10ms\"\n\
+         run = [\"sh\", \"-c\", \"while echo line; do sleep 0.02; done\"]\n",
+    );
+    let pid = hostd.pid_of("shop.main.1");
+    let written = || {
+        let ran = scene.run(["logs", "shop", "-n", "1", "--json"]);
+        let line: Value = serde_json::from_str(ran.out.trim()).unwrap_or_default();
+        line["seq"].as_u64().unwrap_or(0)
+    };
+    eventually("it writes", || written() > 20);
+    let (late, whole) = (folder.join("late.log"), folder.join("whole.log"));
+    let address = |path: &std::path::Path| format!("file:{}", path.display());
+    let before = written();
+    scene.run(["sinks", "add", "shop", &address(&late)]).exited(0);
+    scene.run(["sinks", "add", "shop", &address(&whole), "--from-beginning"]).exited(0);
+    eventually("both get more", || numbers(&late).len() > 20 && numbers(&whole).len() > 20);
+    assert!(numbers(&late)[0] > before, "from now on");
+    assert_eq!(numbers(&whole)[0], 1, "from the beginning on");
+    assert_eq!(hostd.pid_of("shop.main.1"), pid, "no instance was started anew for it");
+    // The next start has them, too, and goes on where the one before it was.
+    scene.run(["stop", "shop", "--wait"]).exited(0);
+    scene.run(["start", "shop", "--wait"]).exited(0);
+    let restarted = written();
+    eventually("they go on", || numbers(&whole).last().is_some_and(|last| *last > restarted + 5));
+    let pid = hostd.pid_of("shop.main.1");
+    let listed = scene.run(["sinks", "ls", "shop"]).exited(0).out;
+    assert!(listed.contains(&format!("{} (added)", address(&whole))), "{listed}");
+    scene.run(["sinks", "remove", "shop", &address(&late)]).exited(0);
+    eventually("it gets no more", || {
+        let count = numbers(&late).len();
+        let now = written();
+        eventually("more is written", || written() > now + 5);
+        numbers(&late).len() == count
+    });
+    assert_eq!(hostd.pid_of("shop.main.1"), pid);
+    scene.run(["stop", "shop", "--wait"]).exited(0);
+    let last = written();
+    eventually("the other gets everything", || numbers(&whole).last() == Some(&last));
+    assert_eq!(numbers(&whole), (1..=last).collect::<Vec<_>>(), "each once, in order");
+    let late = numbers(&late);
+    let range: Vec<u64> = (late[0]..=*late.last().unwrap()).collect();
+    assert_eq!(late, range, "and this one as long as it was there");
+}
+
+#[test]
+fn an_app_that_says_nothing_any_more_is_sent_to_a_new_sink() {
+    let scene = Scene::new(As::Root);
+    let folder = scene.open_directory("out");
+    let hostd = Hostd::start(&scene);
+    hostd.deploy_and_wait(
+        "name = \"shop\"\nready = \"10ms\"\nrun = [\"sh\", \"-c\", \"echo one; echo two; exec sleep 600\"]\n",
+    );
+    let said = || scene.run(["logs", "shop", "--raw"]).out == "one\ntwo\n";
+    eventually("it has said it", said);
+    // Its logger has nothing to do, and goes in a while; here it goes at once.
+    let loggers = || -> Vec<i32> {
+        let all = crate::support::descendants(hostd.keepers()[0]);
+        let is_logger = |pid: &i32| {
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with("hostctl-logger")
+        };
+        all.into_iter().filter(is_logger).collect()
+    };
+    for pid in loggers() {
+        crate::support::kill("KILL", pid);
+    }
+    let path = folder.join("out.log");
+    scene
+        .run(["sinks", "add", "shop", &format!("file:{}", path.display()), "--from-beginning"])
+        .exited(0);
+    eventually("it is sent", || numbers(&path) == [1, 2]);
 }
 
 /// Answers one request with this status; what was asked.

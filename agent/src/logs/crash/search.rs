@@ -57,18 +57,22 @@ pub fn look(plan: &Plan, signal: i32, started: Duration) -> (Option<Crash>, Opti
 /// The newest file of a folder that can be the core.
 fn newest(plan: &Plan, folder: &Path, name: &Name, started: Duration) -> Option<(String, File)> {
     let granted = |grant: &&Grant| grant.kind != GrantKind::Read;
-    let above = file::hold_root().ok()?;
-    let folder = open(above.as_fd(), &on_host(plan, folder, &granted)?)?;
     let (uid, _) = plan.identity.ids();
+    newest_in(&on_host(plan, folder, &granted)?, name, uid, started)
+}
+
+/// The newest file in a folder of the host that has this name and owner, and was written since then.
+fn newest_in(folder: &Path, name: &Name, uid: u32, since: Duration) -> Option<(String, File)> {
+    let above = file::hold_root().ok()?;
+    let folder = file::read_below(above.as_fd(), folder).ok()?;
     let entries = std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd())).ok()?;
     let names = entries.flatten().take(NAMES).filter_map(|one| one.file_name().into_string().ok());
     let cores = names.filter(|one| name.fits(one)).filter_map(|one| {
         let file = regular(file::read_below(folder.as_fd(), Path::new(&one)).ok()?)?;
         let metadata = file.metadata().ok()?;
         let written = (metadata.mtime(), metadata.mtime_nsec());
-        let since = (started.as_secs() as i64, i64::from(started.subsec_nanos()));
         // A file system may count by whole seconds.
-        let is_new = written.0 >= since.0;
+        let is_new = u64::try_from(written.0).is_ok_and(|second| second >= since.as_secs());
         (metadata.uid() == uid && is_new).then_some((written, one, file))
     });
     let (_, name, file) = cores.max_by_key(|(written, ..)| *written)?;
@@ -81,7 +85,7 @@ fn open_module(plan: &Plan, path: &Path) -> Option<Box<dyn Bytes>> {
     let is_systems = plan.base == Base::System && path.starts_with("/usr");
     let place = on_host(plan, path, &all).or_else(|| is_systems.then(|| path.to_owned()))?;
     let above = file::hold_root().ok()?;
-    let opened = regular(open(above.as_fd(), &place)?)?;
+    let opened = regular(file::read_below(above.as_fd(), &place).ok()?)?;
     Some(Box::new(opened))
 }
 
@@ -99,12 +103,70 @@ fn on_host(plan: &Plan, path: &Path, wanted: &dyn Fn(&&Grant) -> bool) -> Option
     Some(if rest.as_os_str().is_empty() { source } else { source.join(rest) })
 }
 
-fn open(above: std::os::fd::BorrowedFd<'_>, path: &Path) -> Option<OwnedFd> {
-    file::read_below(above, path).ok()
-}
-
 /// A descriptor as a file, if it is a regular one.
 fn regular(fd: OwnedFd) -> Option<File> {
     let kind = file::status(fd.as_fd()).ok()?.kind;
     (kind == Kind::File).then(|| File::from(fd))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new() -> Scratch {
+            let folder = std::env::temp_dir().join(format!("search-{}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            Scratch(std::fs::canonicalize(folder).unwrap())
+        }
+
+        /// Write a file whose last change was so many seconds after 1970.
+        fn write(&self, name: &str, second: u64) {
+            let file = File::create(self.0.join(name)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+        }
+
+        fn newest(&self, uid: u32, since: u64) -> Option<String> {
+            let Destination::File { name, .. } = pattern::read("core.%p", false) else { panic!() };
+            let since = Duration::from_secs(since);
+            newest_in(&self.0, &name, uid, since).map(|(name, _)| name)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_core_is_a_new_file_of_the_apps_own_and_nothing_that_leads_elsewhere() {
+        let scratch = Scratch::new();
+        let (own, _) = host_sys::creds::effective();
+        assert_eq!(scratch.newest(own, 0), None);
+        scratch.write("elsewhere", 200);
+        symlink(scratch.0.join("elsewhere"), scratch.0.join("core.1")).unwrap();
+        std::fs::create_dir(scratch.0.join("core.2")).unwrap();
+        let _socket = UnixListener::bind(scratch.0.join("core.3")).unwrap();
+        assert_eq!(scratch.newest(own, 0), None);
+        scratch.write("core.4", 100);
+        scratch.write("core.5", 101);
+        scratch.write("core.6", 99);
+        assert_eq!(scratch.newest(own, 0).unwrap(), "core.5");
+        assert_eq!(scratch.newest(own, 101).unwrap(), "core.5");
+        assert_eq!(scratch.newest(own, 102), None, "it is of an earlier run");
+        assert_eq!(scratch.newest(own + 1, 0), None, "it is another user's");
+        let link = scratch.0.with_extension("link");
+        let _ = std::fs::remove_file(&link);
+        symlink(&scratch.0, &link).unwrap();
+        let Destination::File { name, .. } = pattern::read("core.%p", false) else { panic!() };
+        assert!(newest_in(&link, &name, own, Duration::ZERO).is_none(), "the folder is a link");
+        std::fs::remove_file(link).unwrap();
+    }
 }
