@@ -226,6 +226,25 @@ fn sinks_come_and_go_while_the_app_runs() {
 }
 
 #[test]
+fn a_program_is_added_to_an_app_that_runs() {
+    let scene = Scene::new(As::Root);
+    scene.open_directory("out");
+    let ship = scene.script("ship", "#!/bin/sh\nexec cat >> out/shipped.log\n");
+    let hostd = Hostd::start(&scene);
+    hostd.deploy_and_wait(
+        "name = \"shop\"\nready = \"10ms\"\naccess.write = [\"out\"]\n\
+         run = [\"sh\", \"-c\", \"while echo line; do sleep 0.02; done\"]\n",
+    );
+    let pid = hostd.pid_of("shop.main.1");
+    scene.run(["sinks", "add", "shop", &format!("exec:{}", ship.display())]).exited(0);
+    let shipped = scene.app().join("out/shipped.log");
+    eventually("it gets records", || numbers(&shipped).len() > 20);
+    let got = numbers(&shipped);
+    assert_eq!(got, (got[0]..got[0] + got.len() as u64).collect::<Vec<_>>());
+    assert_eq!(hostd.pid_of("shop.main.1"), pid);
+}
+
+#[test]
 fn an_app_that_says_nothing_any_more_is_sent_to_a_new_sink() {
     let scene = Scene::new(As::Root);
     let folder = scene.open_directory("out");

@@ -16,6 +16,7 @@
 //! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
 //! | [`keep`] | a process that runs one instance in the background |
+//! | [`aside`] | a process that runs another program beside an instance |
 //! | [`daemon`] | hostd: what is deployed, and its API |
 //! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
 //! | [`fleet`] | what to do next for all apps |
@@ -53,13 +54,14 @@
 
 #![forbid(unsafe_code)]
 
-/// Be a keeper or a logger, if that is what this process was started as: both are hostctl's and hostd's
-/// own executable under another name. The answer is the exit code.
+/// Be a keeper, a logger or a program's aside, if that is what this process was started as: all of them
+/// are hostctl's and hostd's own executable under another name. The answer is the exit code.
 pub fn run_if_meant<A: Iterator<Item = String>>(arguments: impl Fn() -> A) -> Option<u8> {
     keep::process::run_if_meant(arguments()).or_else(|| logs::logger::run_if_meant(arguments()))
 }
 
 pub mod accounts;
+pub mod aside;
 pub mod audit;
 pub mod cgroup;
 pub mod clock;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use host_sys::{Errno, file};
 use manifest_spec::policy::HostPolicy;
 
+use crate::aside::Like;
 use crate::data::{self, DataError};
 use crate::lease::claims::Claims;
 use crate::lease::ledger::{Choice, Placement};
@@ -91,6 +92,8 @@ pub enum Output {
     Caller {
         /// Leave Ctrl-C to the program.
         interactive: bool,
+        /// How programs that are sinks are run, if any can be.
+        like: Option<Box<Like>>,
     },
     /// To nobody's: it reads nothing, and what it writes is in its log.
     Kept {
@@ -98,7 +101,12 @@ pub enum Output {
         tail: Tail,
         /// The version of the app.
         version: Option<u64>,
+        /// How programs that are sinks are run, if any can be.
+        like: Option<Box<Like>>,
     },
+    /// It reads this process's standard input, and writes all to its standard error: it is a program
+    /// beside an instance ([`crate::aside`]).
+    Beside,
 }
 
 /// Lease what a plan needs for itself; `offset` is what it was resolved with. The answer tells
@@ -138,8 +146,12 @@ pub fn run(
     }
     let nothing = file::open_null()?;
     let (standard, interactive) = match &output {
-        Output::Caller { interactive } => (file::standard(), *interactive),
+        Output::Caller { interactive, .. } => (file::standard(), *interactive),
         Output::Kept { .. } => ([nothing.as_fd(); 3], false),
+        Output::Beside => {
+            let [input, _, error] = file::standard();
+            ([input, error, error], false)
+        }
     };
     refuse_streams(standard)?;
 
@@ -154,6 +166,8 @@ pub fn run(
     let supervisor = Supervisor::new()?;
     if let Some(ends) = &ends {
         let _ = give(plan, [ends.output.as_fd(), ends.error.as_fd()]);
+    } else if matches!(output, Output::Beside) {
+        let _ = give(plan, [standard[0], standard[1]]);
     }
     let streams = match &ends {
         Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
@@ -224,12 +238,19 @@ fn collect(
     output: &Output,
     clock: fn() -> Duration,
 ) -> Result<Option<(Holder, Ends)>, RunError> {
-    let (version, shown) = match output {
+    let (version, like) = match output {
+        Output::Beside => return Ok(None),
         Output::Caller { .. } if !has_sinks(plan, facts) => return Ok(None),
-        Output::Caller { .. } => (None, true),
-        Output::Kept { version, .. } => (*version, false),
+        Output::Caller { like, .. } => (None, like),
+        Output::Kept { version, like, .. } => (*version, like),
     };
-    let wishes = Wishes { version, shown, synced: facts.log_sync, now: clock() };
+    let wishes = Wishes {
+        version,
+        like: like.as_deref().cloned(),
+        shown: matches!(output, Output::Caller { .. }),
+        synced: facts.log_sync,
+        now: clock(),
+    };
     let (holder, ends) = Holder::new(plan, &facts.directories, wishes).map_err(RunError::Log)?;
     if let Output::Kept { tail, .. } = output {
         let (folder, started) = holder.log();

@@ -14,13 +14,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::segment::Bounds;
-use crate::plan::{PlannedLogs, Secret};
+use crate::aside::Like;
+use crate::plan::{Directories, PlannedLogs, PlannedSink, Secret};
 
 /// What a logger is called: whoever is executed by this name is one.
 pub const PROGRAM: &str = "hostctl-logger";
 
 /// The exit code of a logger that has nothing to do until more is written.
 pub const IDLE: u8 = 3;
+
+/// The exit code of a logger that leaves its work to another one, which is to be started at once.
+pub const AGAIN: u8 = 4;
 
 /// How long an age of records without a bound is, in seconds: a thousand years.
 const EVER: u64 = 1000 * 365 * 86_400;
@@ -41,7 +45,11 @@ pub struct Assignment {
     /// What must not be in any record.
     pub secrets: Vec<Secret>,
     /// Where records are sent from the beginning on.
-    pub sinks: Vec<crate::plan::PlannedSink>,
+    pub sinks: Vec<PlannedSink>,
+    /// How programs that are sinks are run, if any can be.
+    pub like: Option<Like>,
+    /// Where hostctl keeps its files.
+    pub directories: Directories,
     /// Whether what the program writes is shown on the logger's own standard streams.
     pub shown: bool,
     /// Whether somebody waits for the end of the logger.
@@ -54,7 +62,12 @@ pub struct Assignment {
 
 impl Assignment {
     /// One for a plan of logs; nothing is shown, nobody waits.
-    pub fn new(resource: Resource, folder: PathBuf, logs: &PlannedLogs) -> Assignment {
+    pub fn new(
+        resource: Resource,
+        folder: PathBuf,
+        logs: &PlannedLogs,
+        directories: &Directories,
+    ) -> Assignment {
         Assignment {
             resource,
             folder,
@@ -63,6 +76,8 @@ impl Assignment {
             full: logs.full,
             secrets: logs.secrets.clone(),
             sinks: logs.sinks.clone(),
+            like: None,
+            directories: directories.clone(),
             shown: false,
             awaited: false,
             synced: true,

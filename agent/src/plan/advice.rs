@@ -206,6 +206,7 @@ mod tests {
             app: "a".into(),
             service: "main".into(),
             instance: 1,
+            beside: None,
             key_prefix: String::new(),
             identity: Identity::Caller { uid, gid },
             dir: "/".into(),

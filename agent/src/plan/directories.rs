@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The three roots of everything hostctl keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directories {
     /// Survives a reboot: uids, managed data. `HOSTCTL_STATE_DIR`.
     pub state: PathBuf,

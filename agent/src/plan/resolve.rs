@@ -151,6 +151,7 @@ pub fn resolve(
         app: manifest.name.to_string(),
         service: service.name.to_string(),
         instance: settings.instance,
+        beside: None,
         identity,
         dir,
         run: Vec::new(),

@@ -82,7 +82,7 @@ impl Scene {
     pub fn run(&self, plan: &Plan, companion: &mut dyn Companion) -> Result<Finished, RunError> {
         let (facts, policy) = (&self.facts, HostPolicy::default());
         let (_, held) = run::acquire(plan, facts, &policy, 0, Choice::Planned, now).unwrap();
-        let output = Output::Kept { tail: self.tail.clone(), version: None };
+        let output = Output::Kept { tail: self.tail.clone(), version: None, like: None };
         run::run(plan, held, facts, &[], output, now, companion)
     }
 }

@@ -11,5 +11,11 @@
 
 mod changes;
 mod http;
+mod kills;
+mod local;
 mod peer;
+mod program;
+mod real;
 mod scene;
+mod tls;
+mod trials;

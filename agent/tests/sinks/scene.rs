@@ -125,19 +125,8 @@ impl Scene {
         let (wanted, list) = watch::channel(sinks);
         let (stop, stopped) = watch::channel(false);
         let orders = Orders { wanted: list, pulse: self.pulse.subscribe(), stop: stopped };
-        let instance = Instance {
-            folder: self.folder.clone(),
-            run: self.folder.join("run"),
-            boot_id: "boot".into(),
-            before: 0,
-        };
         let (folder, around) = (self.folder.clone(), self.around.clone());
-        let thread = std::thread::spawn(move || {
-            let open = move || Reader::open(&folder);
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(run(instance, open, orders, Arc::new(Counters::default()), around))
-        });
+        let thread = std::thread::spawn(move || route(&folder, orders, around));
         Routing { wanted, stop, thread }
     }
 
@@ -181,6 +170,20 @@ impl Routing {
         self.stop.send_replace(true);
         self.thread.join().unwrap()
     }
+}
+
+/// Route the log in this folder, in this thread.
+pub fn route(folder: &Path, orders: Orders, around: Surroundings) -> PipelineMetrics {
+    let instance = Instance {
+        folder: folder.to_owned(),
+        run: folder.join("run"),
+        boot_id: "boot".into(),
+        before: 0,
+    };
+    let folder = folder.to_owned();
+    let open = move || Reader::open(&folder);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run(instance, open, orders, Arc::new(Counters::default()), around))
 }
 
 /// Wait for something.

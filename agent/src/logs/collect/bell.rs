@@ -7,28 +7,40 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use host_sys::signal::{Signals, number};
 
-/// SIGTERM, read from a descriptor.
+/// Says that there is little time left.
+pub(crate) const HURRY: i32 = number::USR1;
+
+/// SIGTERM and [`HURRY`], read from a descriptor.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     signals: Option<Signals>,
     rung: Cell<bool>,
+    hurried: Cell<bool>,
 }
 
 impl Bell {
-    /// From now on the signal does nothing but ring. To be called before there is a second thread.
+    /// From now on the signals do nothing but ring. To be called before there is a second thread.
     pub(crate) fn hang() -> host_sys::Result<Bell> {
-        let signals = Some(Signals::block(&[number::TERM])?);
-        Ok(Bell { signals, rung: Cell::new(false) })
+        let signals = Some(Signals::block(&[number::TERM, HURRY])?);
+        Ok(Bell { signals, ..Bell::default() })
     }
 
-    /// Whether it has been rung.
+    /// Whether it has been rung: somebody waits for the end.
     pub(crate) fn was_rung(&self) -> bool {
-        if let Some(signals) = &self.signals
-            && matches!(signals.next(), Ok(Some(_)))
-        {
-            self.rung.set(true);
-        }
+        self.listen();
         self.rung.get()
+    }
+
+    /// Whether nobody will come back for what is left.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.listen();
+        self.hurried.get()
+    }
+
+    fn listen(&self) {
+        while let Some(Ok(Some(signal))) = self.signals.as_ref().map(Signals::next) {
+            if signal == HURRY { self.hurried.set(true) } else { self.rung.set(true) }
+        }
     }
 
     /// What becomes readable when it is rung.

@@ -48,7 +48,7 @@ use self::state::{Ledger, StateFile};
 use super::shape::{Draft, Settings, Stream};
 use super::wire::{AgentRecord, Order};
 
-pub(super) use self::bell::Bell;
+pub(super) use self::bell::{Bell, HURRY};
 pub(super) use self::log::Policy;
 
 /// What a program may write before it waits for a collector, in bytes: it is not to stand still

@@ -10,7 +10,9 @@
 //! | --- | --- |
 //! | [`place`] | whose log it is |
 
-pub(crate) mod place;
+mod place;
+
+pub(crate) use self::place::dismiss;
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -24,12 +26,15 @@ use host_sys::process::{self, Child, Exit};
 use host_sys::signal::{Signals, number};
 use host_sys::{Errno, Result, datagram, file, socket};
 use manifest_spec::log::Resource;
+use manifest_spec::log::metrics::{PipelineMetrics, SinkMetrics};
 
 use self::place::Place;
 use super::choice;
 use super::collect::{self, ROOM};
+use super::route::METRICS;
 use super::shape::Stream;
-use super::wire::{self, AgentRecord, Assignment, IDLE, Order, PROGRAM, Word};
+use super::wire::{self, AGAIN, AgentRecord, Assignment, IDLE, Order, PROGRAM, Word};
+use crate::aside::Like;
 use crate::plan::facts::variable;
 use crate::plan::{Directories, Plan};
 use crate::store::StoreError;
@@ -49,7 +54,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(5)
 const KILLED: Duration = Duration::from_millis(100);
 /// How long the last output of an instance in the background may take into the log.
 const LAST: Duration = Duration::from_secs(10);
-/// How long sinks get to take what is left when somebody waits for it.
+/// How long sinks get to take anything of what is left when somebody waits for it.
 const AWAITED: Duration = Duration::from_secs(5);
 /// How long a logger may take to break off.
 const BROKEN_OFF: Duration = Duration::from_secs(3);
@@ -92,8 +97,10 @@ impl From<Errno> for LogError {
 }
 
 /// What is to be collected, and for whom.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Wishes {
+    /// How programs that are sinks are run, if any can be.
+    pub like: Option<Like>,
     /// The app's version, where it was deployed.
     pub version: Option<u64>,
     /// Whether what is written is shown on this process's standard streams.
@@ -128,6 +135,17 @@ struct Pipes {
 struct Running {
     child: Child,
     since: Instant,
+}
+
+/// How waiting ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// What was waited for is so.
+    ItIs,
+    /// It is not so after the time that it got.
+    InVain,
+    /// Somebody does not want to wait.
+    Unwanted,
 }
 
 /// What a place in the list of sources is.
@@ -182,8 +200,10 @@ impl Holder {
         let socket = bound(&place, SOCKET).map_err(failed)?;
         let control = bound(&place, CONTROL).map_err(failed)?;
         let wanted = choice::wanted_in(&place.folder, &plan.logs.sinks);
+        let resource = resource(plan, place.number, &wishes);
         let mut assignment =
-            Assignment::new(resource(plan, place.number, wishes), place.folder.clone(), &plan.logs);
+            Assignment::new(resource, place.folder.clone(), &plan.logs, directories);
+        assignment.like = wishes.like;
         assignment.shown = wishes.shown;
         assignment.awaited = wishes.shown;
         assignment.synced = wishes.synced;
@@ -280,26 +300,40 @@ impl Holder {
             return Vec::new();
         }
         let has_ended = |holder: &Holder| holder.is_finished;
-        if !self.until(Some(Instant::now() + AWAITED), has_ended) {
-            let _ = wire::send(self.line[0].as_fd(), &Order::GiveUp);
-            self.until(Some(Instant::now() + BROKEN_OFF), has_ended);
+        let mut shipped = self.shipped();
+        loop {
+            match self.until(Some(Instant::now() + AWAITED), has_ended) {
+                Waited::ItIs => return self.left,
+                Waited::InVain if self.shipped() > shipped => shipped = self.shipped(),
+                Waited::InVain | Waited::Unwanted => break,
+            }
         }
+        let _ = wire::send(self.line[0].as_fd(), &Order::GiveUp);
+        self.until(Some(Instant::now() + BROKEN_OFF), has_ended);
         self.left
     }
 
-    /// Wait until something is so, the time is over, or somebody wants to go; whether it is so.
-    fn until(&mut self, end: Option<Instant>, is_so: impl Fn(&Holder) -> bool) -> bool {
+    /// How many records sinks were done with when the logger told last.
+    fn shipped(&self) -> u64 {
+        let text = std::fs::read(self.place.run_path.join(METRICS)).unwrap_or_default();
+        let metrics = serde_json::from_slice::<PipelineMetrics>(&text).unwrap_or_default();
+        let done = |sink: &SinkMetrics| sink.delivered + sink.filtered + sink.missed + sink.parked;
+        metrics.sinks.iter().map(done).sum()
+    }
+
+    /// Wait until something is so, the time is over, or somebody wants to go.
+    fn until(&mut self, end: Option<Instant>, is_so: impl Fn(&Holder) -> bool) -> Waited {
         // They are blocked already, and would else be waiting for nobody.
         let signals = [number::INT, number::TERM, number::HUP];
         let signals = self.shown.then(|| Signals::block(&signals).ok()).flatten();
         self.see_to_it();
         loop {
             if is_so(self) {
-                return true;
+                return Waited::ItIs;
             }
             let now = Instant::now();
             if end.is_some_and(|end| end <= now) {
-                return false;
+                return Waited::InVain;
             }
             let next = [end, self.deadline()].into_iter().flatten().min();
             let mut fds = self.sources();
@@ -307,13 +341,13 @@ impl Holder {
             let interests: Vec<_> =
                 fds.iter().map(|fd| Interest { fd: *fd, write: false }).collect();
             let left = next.map(|next| next.saturating_duration_since(now));
-            let Ok(ready) = wait(&interests, left) else { return false };
+            let Ok(ready) = wait(&interests, left) else { return Waited::InVain };
             let ready: Vec<usize> = (0..).zip(ready).filter(|(_, r)| *r).map(|(n, _)| n).collect();
             drop(interests);
             if let Some(signals) = &signals
                 && matches!(signals.next(), Ok(Some(_)))
             {
-                return false;
+                return Waited::Unwanted;
             }
             self.tend(&ready);
         }
@@ -404,6 +438,10 @@ impl Holder {
                 self.is_finished = code == 0;
                 self.failures = 0;
             }
+            Ok(Exit::Code(AGAIN)) => {
+                self.has_sinks = true;
+                self.failures = 0;
+            }
             ended => {
                 self.failures = if lived >= SOON { 1 } else { self.failures.saturating_add(1) };
                 let killed = matches!(ended, Ok(Exit::Signal(number::KILL | number::TERM, _)));
@@ -491,7 +529,7 @@ fn bound(place: &Place, name: &str) -> io::Result<OwnedFd> {
 }
 
 /// A second run under one name has its numbers of records, too, to itself.
-fn resource(plan: &Plan, instance: u32, wishes: Wishes) -> Resource {
+fn resource(plan: &Plan, instance: u32, wishes: &Wishes) -> Resource {
     let text = |path| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     Resource {
         app: plan.app.clone(),

@@ -21,6 +21,7 @@ use host_sys::process;
 use host_sys::signal::number;
 
 use super::LogError;
+use crate::logs::collect::HURRY;
 use crate::logs::wire::PROGRAM;
 use crate::plan::Directories;
 use crate::store;
@@ -81,7 +82,8 @@ impl Place {
     }
 }
 
-/// End the loggers that only ship what ended instances of an app have left.
+/// Nobody will start the instances of an app again: have the loggers that ship what they left give up
+/// soon.
 pub(crate) fn dismiss(directories: &Directories, app: &str) {
     for log in crate::logs::segment::instances(&directories.state.join(LOGS), Some(app)) {
         let is_idle = || -> io::Result<bool> {
@@ -91,7 +93,7 @@ pub(crate) fn dismiss(directories: &Directories, app: &str) {
         if is_idle().unwrap_or(false)
             && let Ok(lock) = open(&log.folder.join("lock"))
         {
-            ask(&lock, number::TERM);
+            ask(&lock, HURRY);
         }
     }
 }

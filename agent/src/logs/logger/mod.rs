@@ -31,7 +31,9 @@ use super::choice;
 use super::collect::{Bell, Collector, Pipes, Policy, Sources};
 use super::route::{Counters, Instance, Wanted};
 use super::shape::{Redactor, Settings};
-use super::wire::{self, Assignment, IDLE, Order, PROGRAM, Word};
+use super::sink::Surroundings;
+use super::wire::{self, AGAIN, Assignment, IDLE, Order, PROGRAM, Word};
+use crate::aside::start::{OWN, Starter};
 use crate::clock::since_epoch;
 
 /// How long there is nothing to do before it ends.
@@ -39,7 +41,7 @@ const IDLENESS: Duration = Duration::from_secs(60);
 /// What the program gets to write more in, before that is looked at: a piece of some size costs
 /// both sides less than many small ones.
 const NAP: Duration = Duration::from_micros(400);
-/// How long sinks get to take what is left when the holder has gone without a word.
+/// How long sinks get to take what is left when nobody will come back for it.
 const ALONE: Duration = Duration::from_secs(5);
 
 /// Be a logger, if that is what this process was started as. The answer is its exit code.
@@ -157,16 +159,28 @@ impl Logger {
             true => None,
             false => {
                 let counters = Arc::clone(&self.counters);
-                Some(Routing::start(instance, self.sinks.clone(), last, counters)?)
+                let around = self.surroundings();
+                Some(Routing::start(instance, self.sinks.clone(), last, counters, around)?)
             }
         };
         Ok(())
+    }
+
+    /// What sinks need of the host.
+    fn surroundings(&self) -> Surroundings {
+        let Assignment { like, directories, .. } = &self.assignment;
+        let starter = Starter { executable: OWN.into(), directories: directories.clone() };
+        let programs = like.clone().map(|like| (starter, like));
+        Surroundings { programs, ..Surroundings::of_host(since_epoch) }
     }
 
     /// Collect until nothing more can come; then ship what is left.
     fn work(mut self) -> io::Result<u8> {
         let mut idle_since = Instant::now();
         loop {
+            if !self.choose()? {
+                return Ok(self.make_way());
+            }
             let busy = self.turn()?;
             if busy {
                 idle_since = Instant::now();
@@ -191,26 +205,39 @@ impl Logger {
         }
     }
 
-    /// An operator has changed the sinks: serve those that are wanted now.
-    fn choose(&mut self) -> io::Result<()> {
+    /// If an operator has changed the sinks, serve those that are wanted now; `false` if that takes
+    /// privileges that this process has given up.
+    fn choose(&mut self) -> io::Result<bool> {
         let mut changed = false;
         while datagram::discard(self.control.as_fd()).is_ok() {
             changed = true;
         }
         if !changed {
-            return Ok(());
+            return Ok(true);
         }
+        let before = runs_programs(&self.sinks);
         self.sinks = wanted(&self.assignment);
+        if runs_programs(&self.sinks) && !before {
+            return Ok(false);
+        }
         match &self.routing {
             Some(routing) => routing.want(self.sinks.clone()),
             None => self.route()?,
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Leave everything to the next logger.
+    fn make_way(self) -> u8 {
+        if let Some(routing) = self.routing {
+            routing.stop();
+            routing.join();
+        }
+        AGAIN
     }
 
     /// Take everything a step further; whether there was anything to do.
     fn turn(&mut self) -> io::Result<bool> {
-        self.choose()?;
         let mut orders = Vec::new();
         let busy = self.collector.turn(&mut orders)?;
         if let Some(order) = orders.pop() {
@@ -291,10 +318,13 @@ fn until_shipped(
     routing: &Routing,
     bell: &Bell,
     line: &OwnedFd,
-    limit: Option<Instant>,
+    mut limit: Option<Instant>,
 ) -> io::Result<()> {
     let mut is_open = true;
     loop {
+        if bell.is_hurried() {
+            limit.get_or_insert_with(|| Instant::now() + ALONE);
+        }
         if routing.is_done() || bell.was_rung() {
             return Ok(());
         }
@@ -325,13 +355,16 @@ fn wanted(assignment: &Assignment) -> Vec<Wanted> {
 /// a sink may need more.
 fn give_up_privileges(sinks: &[Wanted]) -> io::Result<()> {
     process::no_new_privileges()?;
-    let runs_programs = sinks.iter().any(|one| matches!(one.sink.to, SinkTarget::Exec(_)));
-    if creds::effective().0 == 0 && !runs_programs {
+    if creds::effective().0 == 0 && !runs_programs(sinks) {
         let kept = ["CAP_DAC_OVERRIDE".to_owned()];
         creds::limit_bounding_set(&kept)?;
         creds::set_capabilities(&kept)?;
     }
     Ok(())
+}
+
+fn runs_programs(sinks: &[Wanted]) -> bool {
+    sinks.iter().any(|one| matches!(one.sink.to, SinkTarget::Exec(_)))
 }
 
 /// Write into the lock who is to be asked for it.

@@ -14,7 +14,6 @@ use host_sys::poll::{Interest, wait};
 use manifest_spec::log::metrics::PipelineMetrics;
 use tokio::sync::watch;
 
-use crate::clock::since_epoch;
 use crate::logs::route::{self, Counters, Instance, Orders, Pulse, Wanted};
 use crate::logs::segment::Reader;
 use crate::logs::sink::Surroundings;
@@ -39,6 +38,7 @@ impl Routing {
         sinks: Vec<Wanted>,
         last: u64,
         counters: Arc<Counters>,
+        around: Surroundings,
     ) -> io::Result<Routing> {
         let (pulse, heard) = watch::channel(Pulse { last, ended: false });
         let (stop, stopped) = watch::channel(false);
@@ -51,7 +51,6 @@ impl Routing {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             let folder = instance.folder.clone();
             let open = move || Reader::open(&folder);
-            let around = Surroundings::of_host(since_epoch);
             Some(runtime.block_on(route::run(instance, open, orders, counters, around)))
         };
         let thread =

@@ -38,6 +38,7 @@ pub(super) trait Deliver {
     fn sync(&self) -> io::Result<bool>;
     fn linger(&self) -> Duration;
     fn knows_batches(&self) -> bool;
+    async fn close(&mut self);
 }
 
 impl Deliver for Sink {
@@ -59,6 +60,10 @@ impl Deliver for Sink {
 
     fn knows_batches(&self) -> bool {
         Sink::knows_batches(self)
+    }
+
+    async fn close(&mut self) {
+        Sink::close(self).await;
     }
 }
 
@@ -116,6 +121,7 @@ impl<L: Log, S: Deliver> Lane<L, S> {
     pub(super) async fn run(mut self) {
         let ended = self.go().await;
         self.sync(true);
+        self.sink.close().await;
         if ended.is_ok() {
             self.state(SinkState::Done);
         }

@@ -31,5 +31,5 @@ pub mod pause;
 pub mod router;
 mod shared;
 
-pub use router::{Instance, Orders, Pulse, Wanted, run};
+pub use router::{Instance, METRICS, Orders, Pulse, Wanted, run};
 pub use shared::Counters;

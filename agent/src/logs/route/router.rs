@@ -31,7 +31,7 @@ use crate::plan::PlannedSink;
 /// How often metrics are written, at most.
 const SELDOM: Duration = Duration::from_secs(1);
 /// The file they are in.
-const METRICS: &str = "metrics.json";
+pub const METRICS: &str = "metrics.json";
 
 /// A sink that is wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

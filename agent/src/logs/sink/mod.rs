@@ -15,6 +15,7 @@
 //! | [`syslog`] | RFC 5424 over what carries it |
 //! | [`push`] | batches as requests of HTTP |
 //! | [`loki`], [`otlp`] | their bodies for Loki and OpenTelemetry |
+//! | [`program`] | a program on its standard input |
 //! | [`http`], [`tls`], [`reach`] | requests, TLS, connections |
 
 pub mod answer;
@@ -26,6 +27,7 @@ pub mod line;
 pub mod loki;
 pub mod open;
 pub mod otlp;
+pub mod program;
 pub mod push;
 pub mod reach;
 pub mod syslog;

@@ -15,12 +15,19 @@ use super::file::{FileSink, Mark, Rotation};
 use super::http::{self, Client};
 use super::journal::{self, JournalSink};
 use super::line::Subject;
+use super::program::ProgramSink;
 use super::push::{Form, PushSink};
 use super::reach::Patience;
 use super::syslog::SyslogSink;
 use super::{Answer, Codec, Verdict, tls};
+use crate::aside::start::Starter;
+use crate::aside::{Like, Order};
 use crate::logs::route::batch::{Gathering, Part, Piece};
 use crate::plan::PlannedSink;
+
+/// How long lines are gathered for who takes them one by one: long enough that a noisy program costs
+/// fifty small writes a second and not thousands, and too short to be noticed.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// What sinks need of the host.
 #[derive(Debug, Clone)]
@@ -31,6 +38,8 @@ pub struct Surroundings {
     pub bundles: Vec<PathBuf>,
     /// How long peers are waited for.
     pub patience: Patience,
+    /// How programs are run, and beside which instance; `None` where none can be a sink.
+    pub programs: Option<(Starter, Like)>,
     /// The time of day, since 1970.
     pub clock: fn() -> Duration,
 }
@@ -42,6 +51,7 @@ impl Surroundings {
             journal: journal::SOCKET.into(),
             bundles: tls::BUNDLES.map(PathBuf::from).into(),
             patience: Patience::default(),
+            programs: None,
             clock,
         }
     }
@@ -58,6 +68,8 @@ pub enum Sink {
     Syslog(SyslogSink),
     /// Whoever takes batches over HTTP.
     Push(Box<PushSink>),
+    /// A program.
+    Program(Box<ProgramSink>),
 }
 
 impl Sink {
@@ -88,14 +100,20 @@ impl Sink {
             SinkTarget::Loki(endpoint) => push(endpoint, Form::Loki(planned.labels.clone())),
             SinkTarget::Otlp(endpoint) => push(endpoint, Form::Otlp),
             SinkTarget::Http(endpoint) => push(endpoint, Form::Lines),
-            SinkTarget::Exec(_) => Err("programs are no sinks yet".to_owned()),
+            SinkTarget::Exec(command) => {
+                let (starter, like) =
+                    around.programs.clone().ok_or("there is no instance to run it beside")?;
+                let words = command.expand(&|_| None).map_err(|error| error.to_string())?;
+                let order = Order::new(like, words);
+                Ok(Sink::Program(Box::new(ProgramSink::new(starter, order))))
+            }
         }
     }
 
     /// How records are written for it.
     pub fn codec(&self) -> Codec {
         match self {
-            Sink::File(_) => Codec::NamedLines,
+            Sink::File(_) | Sink::Program(_) => Codec::NamedLines,
             Sink::Journal(_) => Codec::Journal,
             Sink::Syslog(sink) => sink.codec(),
             Sink::Push(sink) => sink.codec(),
@@ -105,8 +123,8 @@ impl Sink {
     /// How long a batch that is not full waits for more.
     pub fn linger(&self) -> Duration {
         match self {
-            // Somebody may be looking, and small writes cost little.
-            Sink::File(_) | Sink::Journal(_) | Sink::Syslog(_) => Duration::ZERO,
+            // Somebody may be looking.
+            Sink::File(_) | Sink::Journal(_) | Sink::Syslog(_) | Sink::Program(_) => MOMENT,
             Sink::Push(_) => Duration::from_secs(1),
         }
     }
@@ -123,6 +141,14 @@ impl Sink {
             Sink::Journal(sink) => sink.deliver(part).await,
             Sink::Syslog(sink) => sink.deliver(part).await,
             Sink::Push(sink) => sink.deliver(part).await,
+            Sink::Program(sink) => sink.deliver(part).await,
+        }
+    }
+
+    /// Nothing more will be delivered: let it come to its end.
+    pub async fn close(&mut self) {
+        if let Sink::Program(sink) = self {
+            sink.close().await;
         }
     }
 
@@ -181,6 +207,7 @@ pub async fn trial(
         gathering.close(Arc::new(resource))
     };
     let answer = sink.deliver(&batch.part(0..1)).await;
+    sink.close().await;
     match answer.verdict {
         Verdict::Taken if answer.dropped > 0 => Err(answer.said),
         Verdict::Taken => Ok(match &planned.to {

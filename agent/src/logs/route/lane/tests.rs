@@ -77,6 +77,8 @@ impl Deliver for Peer {
     fn knows_batches(&self) -> bool {
         true
     }
+
+    async fn close(&mut self) {}
 }
 
 /// A lane of a test, with a folder of its own.
