@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::api::Api;
 use crate::support::hostd::Hostd;
-use crate::support::{As, EVERYONE, Scene, USER, eventually};
+use crate::support::{As, EVERYONE, Scene, USER, descendants, eventually, kill};
 
 /// What stands in for the logger of an instance: its folder below RUN, and how its sinks do.
 struct Logger {
@@ -245,32 +245,34 @@ fn a_program_is_added_to_an_app_that_runs() {
 }
 
 #[test]
-fn an_app_that_says_nothing_any_more_is_sent_to_a_new_sink() {
+fn an_app_that_says_nothing_for_a_while_is_sent_to_a_new_sink() {
     let scene = Scene::new(As::Root);
     let folder = scene.open_directory("out");
     let hostd = Hostd::start(&scene);
-    hostd.deploy_and_wait(
-        "name = \"shop\"\nready = \"10ms\"\nrun = [\"sh\", \"-c\", \"echo one; echo two; exec sleep 600\"]\n",
-    );
+    let script =
+        "echo one; echo two; until [ -e go ]; do sleep 0.02; done; echo three; exec sleep 600";
+    hostd.deploy_and_wait(&format!(
+        "name = \"shop\"\nready = \"10ms\"\nrun = [\"sh\", \"-c\", \"{script}\"]\n"
+    ));
     let said = || scene.run(["logs", "shop", "--raw"]).out == "one\ntwo\n";
     eventually("it has said it", said);
     // Its logger has nothing to do, and goes in a while; here it goes at once.
-    let loggers = || -> Vec<i32> {
-        let all = crate::support::descendants(hostd.keepers()[0]);
-        let is_logger = |pid: &i32| {
-            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.starts_with("hostctl-logger")
-        };
-        all.into_iter().filter(is_logger).collect()
-    };
-    for pid in loggers() {
-        crate::support::kill("KILL", pid);
+    for pid in descendants(hostd.keepers()[0]) {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if line.starts_with("hostctl-logger") {
+            kill("KILL", pid);
+        }
     }
-    let path = folder.join("out.log");
-    scene
-        .run(["sinks", "add", "shop", &format!("file:{}", path.display()), "--from-beginning"])
-        .exited(0);
-    eventually("it is sent", || numbers(&path) == [1, 2]);
+    let (whole, late) = (folder.join("whole.log"), folder.join("late.log"));
+    for (path, more) in [(&late, None), (&whole, Some("--from-beginning"))] {
+        let to = format!("file:{}", path.display());
+        let add = ["sinks", "add", "shop", &to].into_iter().chain(more);
+        scene.run(add).exited(0);
+    }
+    eventually("it is sent", || numbers(&whole) == [1, 2]);
+    scene.write("go", "");
+    eventually("so is the rest", || numbers(&whole) == [1, 2, 3] && !numbers(&late).is_empty());
+    assert_eq!(numbers(&late), [3]);
 }
 
 /// Answers one request with this status; what was asked.
