@@ -42,6 +42,7 @@
 //! | `RUN/instances/APP.SERVICE.N/` | hostd, [`keep`] | hostd, [`keep`] | an instance |
 //! | `STATE/logs/APP/SERVICE.N/SEQ.log` | [`logs`] | [`logs`] | as `logs.keep` says |
 //! | `STATE/logs/APP/SERVICE.N/lock` | nobody | [`logs`] | with the folder |
+//! | `STATE/logs/APP/sinks.json` | hostd, `hostctl sinks` | [`logs`] | the operator's |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
 //! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |
@@ -57,7 +58,9 @@
 /// Be a keeper, a logger or a program's aside, if that is what this process was started as: all of them
 /// are hostctl's and hostd's own executable under another name. The answer is the exit code.
 pub fn run_if_meant<A: Iterator<Item = String>>(arguments: impl Fn() -> A) -> Option<u8> {
-    keep::process::run_if_meant(arguments()).or_else(|| logs::logger::run_if_meant(arguments()))
+    keep::process::run_if_meant(arguments())
+        .or_else(|| logs::logger::run_if_meant(arguments()))
+        .or_else(|| aside::process::run_if_meant(arguments()))
 }
 
 pub mod accounts;

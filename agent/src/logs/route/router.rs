@@ -38,6 +38,10 @@ pub const METRICS: &str = "metrics.json";
 pub struct Wanted {
     /// The sink.
     pub sink: PlannedSink,
+    /// It was added beside the manifest: if it is new, it gets what is written from now on, and not
+    /// from the instance's start on.
+    #[serde(default)]
+    pub added: bool,
     /// If it is new while the instance runs: whether it gets what the log has already.
     #[serde(default)]
     pub from_beginning: bool,
@@ -95,7 +99,6 @@ pub async fn run<L: Log + 'static>(
         open: Rc::new(open),
         around,
         counters,
-        last,
         pulse: orders.pulse.clone(),
         shared,
         lanes: BTreeMap::new(),
@@ -108,8 +111,6 @@ struct Router<L> {
     open: Rc<dyn Fn() -> io::Result<L>>,
     around: Surroundings,
     counters: Arc<Counters>,
-    /// The last record that was in the log when this process began with it.
-    last: u64,
     pulse: watch::Receiver<Pulse>,
     shared: Rc<Shared>,
     lanes: BTreeMap<String, Running>,
@@ -243,19 +244,21 @@ impl<L: Log + 'static> Router<L> {
         stop: watch::Receiver<bool>,
     ) -> Result<Lane<L, Sink>, String> {
         let mut sink = Sink::open(&wanted.sink, &self.around)?;
+        let last = self.pulse.borrow().last;
         let cursor = match self.shared.cursor(id) {
             Some(cursor) => {
-                sink.resume(cursor.file, self.last);
+                sink.resume(cursor.file, last);
                 cursor
             }
             None if self.shared.were_damaged() && first => {
-                sink.resume(None, self.last);
+                sink.resume(None, last);
                 Cursor::default()
             }
             None => {
                 sink.begin();
-                let present = if first { self.instance.before } else { self.pulse.borrow().last };
-                let seq = (!wanted.from_beginning || first).then_some(present);
+                let declared = first && !wanted.added;
+                let present = if declared { self.instance.before } else { last };
+                let seq = (!wanted.from_beginning || declared).then_some(present);
                 Cursor { seq, file: sink.mark(), ..Cursor::default() }
             }
         };
