@@ -15,7 +15,9 @@
 //! | [`sandbox`] | steps, and doing them |
 //! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
+//! | [`balance`] | the balancer's table in the kernel |
 //! | [`keep`] | a process that runs one instance in the background |
+//! | [`aside`] | a process that runs another program beside an instance |
 //! | [`daemon`] | hostd: what is deployed, and its API |
 //! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
 //! | [`fleet`] | what to do next for all apps |
@@ -40,6 +42,7 @@
 //! | `RUN/instances/APP.SERVICE.N/` | hostd, [`keep`] | hostd, [`keep`] | an instance |
 //! | `STATE/logs/APP/SERVICE.N/SEQ.log` | [`logs`] | [`logs`] | as `logs.keep` says |
 //! | `STATE/logs/APP/SERVICE.N/lock` | nobody | [`logs`] | with the folder |
+//! | `STATE/logs/APP/sinks.json` | hostd, `hostctl sinks` | [`logs`] | the operator's |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
 //! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |
@@ -52,8 +55,18 @@
 
 #![forbid(unsafe_code)]
 
+/// Be a keeper, a logger or a program's aside, if that is what this process was started as: all of them
+/// are hostctl's and hostd's own executable under another name. The answer is the exit code.
+pub fn run_if_meant<A: Iterator<Item = String>>(arguments: impl Fn() -> A) -> Option<u8> {
+    keep::process::run_if_meant(arguments())
+        .or_else(|| logs::logger::run_if_meant(arguments()))
+        .or_else(|| aside::process::run_if_meant(arguments()))
+}
+
 pub mod accounts;
+pub mod aside;
 pub mod audit;
+pub mod balance;
 pub mod cgroup;
 pub mod clock;
 pub mod daemon;

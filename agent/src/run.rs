@@ -7,18 +7,22 @@
 //! Invariant: whatever stage fails, what the earlier ones did is undone before the error is told,
 //! and a run that ended leaves nothing but the data and the logs of the app. Never prints.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use host_sys::{Errno, file};
 use manifest_spec::policy::HostPolicy;
 
+use crate::aside::Like;
 use crate::data::{self, DataError};
 use crate::lease::claims::Claims;
 use crate::lease::ledger::{Choice, Placement};
 use crate::lease::{Held, LeaseError};
-use crate::logs::{Capture, LogFiles, OpenError, Tail};
+use crate::logs::holder::{Ends, Wishes};
+use crate::logs::read::when;
+use crate::logs::wire::AgentRecord;
+use crate::logs::{Holder, LogError, Tail, choice, crash};
 use crate::network::boundary::{Boundary, BoundaryError};
 use crate::plan::{HostFacts, Plan};
 use crate::sandbox::message::Failure;
@@ -42,8 +46,8 @@ pub enum RunError {
     Data(DataError),
     /// What keeps it to its ports and destinations does not stand.
     Boundary(BoundaryError),
-    /// A log file can't be written.
-    Log(OpenError),
+    /// There is nothing to keep its output by.
+    Log(LogError),
     /// The first process could not be started: the step's name and what the kernel said.
     Spawn(String, Errno),
     /// A step failed: its number from 1, its name, the manifest key behind it, what happened.
@@ -76,8 +80,9 @@ impl From<Errno> for RunError {
 pub struct Finished {
     /// How.
     pub outcome: Outcome,
-    /// Log files that missed records, and how many.
-    pub losses: Vec<(PathBuf, u64)>,
+    /// Sinks that have not got everything yet, and how many records wait for them. They are in the
+    /// log, and the next start goes on with them.
+    pub undelivered: Vec<(String, u64)>,
 }
 
 /// Where the program's streams lead.
@@ -87,9 +92,21 @@ pub enum Output {
     Caller {
         /// Leave Ctrl-C to the program.
         interactive: bool,
+        /// How programs that are sinks are run, if any can be.
+        like: Option<Box<Like>>,
     },
-    /// To nobody's: it reads nothing, and the last lines of what it writes are kept here.
-    Kept(Tail),
+    /// To nobody's: it reads nothing, and what it writes is in its log.
+    Kept {
+        /// Shows the last lines of that.
+        tail: Tail,
+        /// The version of the app.
+        version: Option<u64>,
+        /// How programs that are sinks are run, if any can be.
+        like: Option<Box<Like>>,
+    },
+    /// It reads this process's standard input, and writes all to its standard error: it is a program
+    /// beside an instance ([`crate::aside`]).
+    Beside,
 }
 
 /// Lease what a plan needs for itself; `offset` is what it was resolved with. The answer tells
@@ -129,11 +146,17 @@ pub fn run(
     }
     let nothing = file::open_null()?;
     let (standard, interactive) = match &output {
-        Output::Caller { interactive } => (file::standard(), *interactive),
-        Output::Kept(_) => ([nothing.as_fd(); 3], false),
+        Output::Caller { interactive, .. } => (file::standard(), *interactive),
+        Output::Kept { .. } => ([nothing.as_fd(); 3], false),
+        Output::Beside => {
+            let [input, _, error] = file::standard();
+            ([input, error, error], false)
+        }
     };
     refuse_streams(standard)?;
 
+    let (mut logs, ends) = collect(plan, facts, &output, clock)?.unzip();
+    let plan = &*logging_to(plan, logs.as_ref());
     let data = data::prepare(plan, &facts.directories).map_err(RunError::Data)?;
     let mut steps = sandbox::build(plan, facts);
     let _pinned = sandbox::pin(&mut steps, &plan.denied, plan.deployer.as_ref())
@@ -141,11 +164,10 @@ pub fn run(
     let mut waiting = || companion.hear(News::LookingUp);
     let mut boundary = Boundary::raise(plan, facts, &mut waiting).map_err(RunError::Boundary)?;
     let supervisor = Supervisor::new()?;
-    let captured = capture(plan, &output, standard, clock)?;
-    let (capture, ends) =
-        captured.map_or((None, None), |(capture, ends)| (Some(capture), Some(ends)));
     if let Some(ends) = &ends {
         let _ = give(plan, [ends.output.as_fd(), ends.error.as_fd()]);
+    } else if matches!(output, Output::Beside) {
+        let _ = give(plan, [standard[0], standard[1]]);
     }
     let streams = match &ends {
         Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
@@ -177,12 +199,14 @@ pub fn run(
     let _ = held.guard(sandbox.init.pid);
     // Only the program holds the writing ends now: when it closes them, we see the end.
     drop(ends);
-    let watched = supervisor.watch(sandbox, standard, capture, &mut boundary, options, companion);
+    let watched =
+        supervisor.watch(sandbox, standard, logs.as_mut(), &mut boundary, options, companion);
     drop(boundary);
-    let (outcome, losses) = watched.map_err(|error| explain(error, &steps))?;
+    let undelivered = conclude(logs, &output, plan, watched.as_ref().ok());
+    let outcome = watched.map_err(|error| explain(error, &steps))?;
     data.keep();
     drop(held);
-    Ok(Finished { outcome, losses })
+    Ok(Finished { outcome, undelivered })
 }
 
 /// Let pipes of ours belong to the program's user, so that it can open them again by a name such as
@@ -206,21 +230,76 @@ fn refuse_streams(standard: [BorrowedFd<'_>; 3]) -> Result<(), RunError> {
     Ok(())
 }
 
-type Captured = (Capture, crate::logs::CapturedEnds);
-
-fn capture(
+/// What the output goes through; nothing in the foreground without sinks: the program then has the
+/// caller's streams.
+fn collect(
     plan: &Plan,
+    facts: &HostFacts,
     output: &Output,
-    standard: [BorrowedFd<'_>; 3],
     clock: fn() -> Duration,
-) -> Result<Option<Captured>, RunError> {
-    let (shown, tail) = match output {
-        Output::Caller { .. } if plan.log_files.is_empty() => return Ok(None),
-        Output::Caller { .. } => (Some([standard[1], standard[2]]), None),
-        Output::Kept(tail) => (None, Some(tail.clone())),
+) -> Result<Option<(Holder, Ends)>, RunError> {
+    let (version, like) = match output {
+        Output::Beside => return Ok(None),
+        Output::Caller { .. } if !has_sinks(plan, facts) => return Ok(None),
+        Output::Caller { like, .. } => (None, like),
+        Output::Kept { version, like, .. } => (*version, like),
     };
-    let files = LogFiles::open(&plan.log_files, clock).map_err(RunError::Log)?;
-    Ok(Some(Capture::new(files, shown, tail)?))
+    let wishes = Wishes {
+        version,
+        like: like.as_deref().cloned(),
+        shown: matches!(output, Output::Caller { .. }),
+        synced: facts.log_sync,
+        now: clock(),
+    };
+    let (holder, ends) = Holder::new(plan, &facts.directories, wishes).map_err(RunError::Log)?;
+    if let Output::Kept { tail, .. } = output {
+        let (folder, started) = holder.log();
+        tail.follow(folder, started);
+    }
+    Ok(Some((holder, ends)))
+}
+
+/// Whether records of a run in the foreground go anywhere.
+fn has_sinks(plan: &Plan, facts: &HostFacts) -> bool {
+    let changes = choice::changes(&facts.directories, &plan.app).unwrap_or_default();
+    !choice::wanted(&plan.logs.sinks, &changes).is_empty()
+}
+
+/// The plan with the log socket that there is: a second run under one name has another.
+fn logging_to<'a>(plan: &'a Plan, logs: Option<&Holder>) -> Cow<'a, Plan> {
+    let socket = logs.map(Holder::socket);
+    if plan.log_socket == socket {
+        return Cow::Borrowed(plan);
+    }
+    Cow::Owned(Plan { log_socket: socket, ..plan.clone() })
+}
+
+/// The program has ended: everything it wrote goes into its log, and that it crashed, if so; and from
+/// there to the sinks.
+fn conclude(
+    logs: Option<Holder>,
+    output: &Output,
+    plan: &Plan,
+    outcome: Option<&Outcome>,
+) -> Vec<(String, u64)> {
+    let Some(mut logs) = logs else { return Vec::new() };
+    logs.collect();
+    if let Some(record) = outcome.and_then(|outcome| crashed(&logs, plan, outcome)) {
+        logs.say(record);
+    }
+    if let Output::Kept { tail, .. } = output {
+        tail.settle();
+    }
+    logs.finish()
+}
+
+/// The record of a crash, with the last lines that are in the log.
+fn crashed(logs: &Holder, plan: &Plan, outcome: &Outcome) -> Option<AgentRecord> {
+    let (folder, started) = logs.log();
+    let tail = Tail::default();
+    tail.follow(folder, started);
+    let since = Duration::from_nanos(when::recorded(started)?);
+    crash::of(plan, outcome, since, &|| tail.lines().into_iter().map(|line| line.text).collect())
 }
 
 fn explain(error: WatchError, steps: &[Step]) -> RunError {

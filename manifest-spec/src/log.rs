@@ -4,6 +4,9 @@
 //! reader ignores keys it does not know. Order is (instance, `seq`), never time. Field names are those
 //! of the OpenTelemetry log data model (1.0), flattened.
 
+pub mod metrics;
+pub mod sinks;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -166,6 +169,10 @@ pub mod attribute {
     pub const EXCEPTION_FINGERPRINT: &str = "exception.fingerprint";
     /// `python`, `java`, `node`, `ruby`, `go`, `rust`; `signal` for a crash.
     pub const EXCEPTION_LANGUAGE: &str = "exception.language";
+    /// Of a crash by a signal: the last lines that the program wrote, a list.
+    pub const CRASH_LAST_LINES: &str = "crash.last_lines";
+    /// Of a crash by a signal: where its core is, or how to get one.
+    pub const CRASH_CORE: &str = "crash.core";
     /// Who sent a datagram, as a word: `user`, `daemon`, `local0` (RFC 5424, table 1).
     pub const SYSLOG_FACILITY: &str = "syslog.facility";
     /// Its severity by syslog's own scale: `emerg` to `debug` (RFC 5424, table 2).

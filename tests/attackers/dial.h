@@ -76,12 +76,12 @@ static inline struct call call_of(const char *word)
 	return call;
 }
 
-/* A socket for a call; nothing that is tried on it may take longer than five seconds. */
+/* A socket for a call; nothing that is tried on it may take longer than a slow machine needs. */
 static inline int open_for(const struct call *call)
 {
 	int on = 1, fd = socket(call->first.any.sa_family, call->type, call->protocol);
 
-	alarm(5);
+	alarm(30);
 	if (fd == -1)
 		_exit(errno);
 	setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);

@@ -2,6 +2,7 @@
  * prints what has arrived until then. Its argument is a word of dial.h. */
 
 #include "dial.h"
+#include <poll.h>
 
 static void tell_port(int fd)
 {
@@ -24,6 +25,10 @@ static void wait_for_end(void)
 
 static void tell_connections(int fd)
 {
+	struct pollfd one = { .fd = fd, .events = POLLIN };
+
+	/* The client's last packet, which makes a connection of it, may still be on its way. */
+	poll(&one, 1, 300);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	while (accept(fd, NULL, NULL) != -1)
 		printf("connection\n");

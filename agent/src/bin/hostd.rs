@@ -9,7 +9,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use agent::failure::Error;
-use agent::keep;
 use agent::plan::facts;
 use clap::Parser;
 
@@ -23,7 +22,7 @@ use clap::Parser;
 struct Arguments {}
 
 fn main() -> ExitCode {
-    if let Some(code) = keep::process::run_if_meant(std::env::args()) {
+    if let Some(code) = agent::run_if_meant(std::env::args) {
         return ExitCode::from(code);
     }
     Arguments::parse();

@@ -15,7 +15,7 @@ use crate::keep::assignment::Assignment;
 use crate::keep::folder::Folder;
 use crate::keep::process::PROGRAM;
 use crate::plan::Directories;
-use crate::plan::facts::variable;
+use crate::plan::facts::{LOG_SYNC, variable};
 use crate::store::StoreError;
 
 /// The program of a keeper: the one that runs now, whatever lies at its path by then.
@@ -97,7 +97,7 @@ fn environment(directories: &Directories) -> Vec<CString> {
         ("HOSTCTL_RUN_DIR", directories.run.as_os_str()),
         ("HOSTCTL_CONFIG_DIR", directories.config.as_os_str()),
     ];
-    let own = ["PATH", "HOME"].map(|name| (name, variable(name)));
+    let own = ["PATH", "HOME", LOG_SYNC].map(|name| (name, variable(name)));
     all.extend(own.iter().filter_map(|(name, value)| Some((*name, OsStr::new(value.as_ref()?)))));
     let pair = |(name, value): (&str, &OsStr)| {
         CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()

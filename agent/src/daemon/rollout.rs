@@ -156,6 +156,7 @@ impl World {
         }
         let forgotten = self.store.remove(name).is_ok();
         if forgotten {
+            crate::logs::holder::dismiss(&self.directories, name);
             self.apps.remove(name);
             self.chronicle.add(About::app(name, version), EventKind::Removed, "removed");
         }

@@ -6,6 +6,7 @@ use manifest_spec::Diagnostic;
 use super::{CANT_CREATE, DATA, NOT_EXECUTABLE, NOT_FOUND, SYSTEM, Told, UNAVAILABLE, USAGE};
 use super::{lease, lease_code, reason};
 use crate::cgroup::CgroupError;
+use crate::logs::LogError;
 use crate::network::boundary::BoundaryError;
 use crate::network::enforcement::EnforcementError;
 use crate::run::RunError;
@@ -53,9 +54,10 @@ pub(super) fn told(error: &RunError, place: Option<&Diagnostic>) -> Told {
             Some(place) => Told::new(place.to_string()),
             None => Told::new(format!("{}: {}", data.key, data.error)),
         },
-        RunError::Log(log) => {
-            Told::new(format!("logs.sinks: {}: {}", log.path.display(), reason(&log.error)))
+        RunError::Log(LogError::Sink(path, error)) => {
+            Told::new(format!("logs.sinks: {}: {}", path.display(), reason(error)))
         }
+        RunError::Log(error) => Told::new(format!("its log can't be kept: {error}")),
         RunError::Boundary(error) => match place {
             Some(place) => Told::new(place.to_string()),
             None => boundary(error),

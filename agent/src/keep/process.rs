@@ -15,6 +15,7 @@ use super::assignment::{Assignment, HandedSocket, VERSION};
 use super::companion::{Desk, call_name, copy};
 use super::folder::Folder;
 use super::status::{Ending, Status};
+use crate::aside::Like;
 use crate::cgroup::{CgroupError, scope};
 use crate::clock::since_epoch;
 use crate::failure::{self, Error};
@@ -122,13 +123,17 @@ fn perform(
         plan.unenforced.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
     desk.inside.environment.clone_from(&plan.env);
     desk.inside.directory.clone_from(&plan.dir);
+    let like = Some(Box::new(Like::of(assignment)));
     let output = match assignment.foreground {
         true => {
             let [_, output, error] = host_sys::file::standard();
             let _ = run::give(&plan, [output, error]);
-            Output::Caller { interactive: false }
+            Output::Caller { interactive: false, like }
         }
-        false => Output::Kept(desk.tail.clone()),
+        false => {
+            let version = Some(u64::from(assignment.version));
+            Output::Kept { tail: desk.tail.clone(), version, like }
+        }
     };
     run::run(&plan, held, &facts, sockets, output, since_epoch, desk).map_err(|error| {
         let place = failure::about(&error, &plan).map(|about| loaded.document.place(about));
@@ -150,6 +155,7 @@ fn settings(assignment: &Assignment, notify: &Path, address: Option<OwnAddress>)
         own_sockets: true,
         address,
         notify: Some(notify.to_owned()),
+        logged: !assignment.foreground,
         deployer: assignment.deployer.clone(),
         ..Settings::default()
     }

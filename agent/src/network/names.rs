@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use super::private::GATEWAY;
 /// The host's way to ask its resolver.
 const GETENT: &str = "/usr/bin/getent";
 /// Longest answer, in bytes.
-const ANSWER: u64 = 64 * 1024;
+pub const ANSWER: u64 = 64 * 1024;
 /// How long the first answers are waited for.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -87,6 +87,11 @@ impl Lookup {
         self.child.stdout.as_ref().map(AsFd::as_fd)
     }
 
+    /// The pipe that the answer comes by, for whoever reads it in a way of their own.
+    pub fn take_source(&mut self) -> Option<OwnedFd> {
+        self.child.stdout.take().map(OwnedFd::from)
+    }
+
     /// The answer, once it is there: every address, each once.
     ///
     /// # Errors
@@ -97,7 +102,15 @@ impl Lookup {
             // Cut or garbled, it yields fewer addresses: nothing is granted by mistake.
             let _ = output.take(ANSWER).read_to_string(&mut text);
         }
-        let mut addresses = addresses(&text);
+        self.understand(&text)
+    }
+
+    /// What an answer says, at most [`ANSWER`] bytes of it: every address, each once.
+    ///
+    /// # Errors
+    /// [`NameError::Unknown`].
+    pub fn understand(self, text: &str) -> Result<Vec<IpAddr>, NameError> {
+        let mut addresses = addresses(text);
         addresses.sort();
         addresses.dedup();
         match addresses.is_empty() {

@@ -206,6 +206,7 @@ mod tests {
             app: "a".into(),
             service: "main".into(),
             instance: 1,
+            beside: None,
             key_prefix: String::new(),
             identity: Identity::Caller { uid, gid },
             dir: "/".into(),
@@ -227,7 +228,6 @@ mod tests {
             capabilities: Vec::new(),
             syscalls: Vec::new(),
             limits: Default::default(),
-            log_files: Vec::new(),
             logs: crate::plan::PlannedLogs::default(),
             ready: crate::plan::Readiness {
                 by: crate::plan::ReadyBy::Notify,
@@ -238,6 +238,7 @@ mod tests {
             grace: std::time::Duration::ZERO,
             shares_sockets: false,
             notify: None,
+            log_socket: None,
             deployer: None,
             unenforced: Vec::new(),
         }

@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The three roots of everything hostctl keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directories {
     /// Survives a reboot: uids, managed data. `HOSTCTL_STATE_DIR`.
     pub state: PathBuf,
@@ -90,6 +90,16 @@ impl Directories {
     /// The managed directories of an app.
     pub fn data(&self, app: &str) -> PathBuf {
         self.state.join("data").join(app)
+    }
+
+    /// The logs of all apps.
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("logs")
+    }
+
+    /// The log socket of an instance, by the name that people know it by.
+    pub fn log_socket(&self, instance: &str) -> PathBuf {
+        self.run.join("logs").join(instance).join("socket")
     }
 
     /// The host policy.

@@ -8,7 +8,7 @@ use manifest_spec::command::Word;
 use manifest_spec::manifest::Service;
 
 use super::lifecycle;
-use super::resolve::{NOTIFY_SOCKET, PATH, RESOLVED_MANIFEST};
+use super::resolve::{LOG_SOCKET, NOTIFY_SOCKET, PATH, RESOLVED_MANIFEST};
 use super::{Maker, Plan, PlannedPort, Settings};
 
 /// Name of the main port's socket in `$LISTEN_FDNAMES`.
@@ -32,6 +32,9 @@ pub(super) fn fill(
     env.push(("HOSTCTL_MANIFEST".into(), RESOLVED_MANIFEST.into()));
     if plan.notify.is_some() {
         env.push(("NOTIFY_SOCKET".into(), NOTIFY_SOCKET.into()));
+    }
+    if plan.log_socket.is_some() {
+        env.push(("LOG_SOCKET".into(), LOG_SOCKET.into()));
     }
     let host = plan.listens_on();
     env.push((

@@ -5,6 +5,7 @@
 //! plan. Never writes; asks the host only through [`facts`].
 
 pub mod advice;
+mod beside;
 pub mod directories;
 mod environment;
 pub mod explain;
@@ -30,6 +31,7 @@ use crate::cgroup::{Controller, Place};
 use crate::keep::assignment::Deployer;
 use crate::network::rules::OwnAddress;
 
+pub use beside::beside;
 pub use directories::Directories;
 pub use facts::HostFacts;
 pub use lifecycle::{HealthCheck, PlannedProbe, Readiness, ReadyBy};
@@ -45,6 +47,8 @@ pub struct Plan {
     pub service: String,
     /// Instance number, from 1.
     pub instance: u32,
+    /// For another program beside the instance: a number that no other has meanwhile.
+    pub beside: Option<i32>,
     /// Prefix of this service's keys in the manifest: empty, or `services.web.`.
     pub key_prefix: String,
     /// Who the program runs as.
@@ -87,8 +91,6 @@ pub struct Plan {
     pub syscalls: Vec<String>,
     /// What the program may use up.
     pub limits: PlannedLimits,
-    /// Files that output is recorded in.
-    pub log_files: Vec<PathBuf>,
     /// What becomes of its output.
     pub logs: PlannedLogs,
     /// When it does its work.
@@ -103,6 +105,8 @@ pub struct Plan {
     pub shares_sockets: bool,
     /// The socket behind `$NOTIFY_SOCKET` on the host, if it gets one.
     pub notify: Option<PathBuf>,
+    /// The socket behind `$LOG_SOCKET` on the host, where its output is collected.
+    pub log_socket: Option<PathBuf>,
     /// Whose rights granted paths are judged by; `None` for the caller's.
     pub deployer: Option<Deployer>,
     /// Promises this host, mode or version does not keep; shown before the program starts.
@@ -262,6 +266,8 @@ pub struct PlannedLimits {
     pub io: Option<u16>,
     /// Descriptors of one process; always limited.
     pub files: u32,
+    /// Bytes of a core file; 0 for none.
+    pub core: u64,
 }
 
 /// A promise that is not kept here, with the reason.
@@ -310,7 +316,11 @@ impl Plan {
 
     /// `app.service.instance`, the name a person sees in messages.
     pub fn instance_name(&self) -> String {
-        format!("{}.{}.{}", self.app, self.service, self.instance)
+        let name = format!("{}.{}.{}", self.app, self.service, self.instance);
+        match self.beside {
+            Some(number) => format!("{name}-beside-{number}"),
+            None => name,
+        }
     }
 
     /// Whether a limit is held by the instance's cgroup.

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use manifest_spec::manifest::{
-    Address, Base, Destination, Manifest, Network, Port, Protocol, Service, SinkTarget,
+    Address, Base, Destination, Manifest, Network, Port, Protocol, Service,
 };
 use manifest_spec::names::ServiceName;
 use manifest_spec::policy::HostPolicy;
@@ -31,6 +31,9 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 /// Where the program finds the resolved manifest.
 pub const RESOLVED_MANIFEST: &str = "/run/hostctl/manifest.json";
+
+/// Where the program can log without its streams, if somebody collects its output.
+pub const LOG_SOCKET: &str = "/run/hostctl/log";
 
 /// Where the program says that it is ready (sd_notify(3)), if somebody listens.
 pub const NOTIFY_SOCKET: &str = "/run/hostctl/notify";
@@ -63,6 +66,8 @@ pub struct Settings {
     pub sockets: Vec<(Protocol, u16)>,
     /// The socket that the program finds as `$NOTIFY_SOCKET`, on the host.
     pub notify: Option<PathBuf>,
+    /// Whether whoever runs it collects its output, sinks or not.
+    pub logged: bool,
     /// Whose rights granted paths are judged by; `None` for the caller's.
     pub deployer: Option<Deployer>,
     /// `$TERM`, when the program gets a terminal.
@@ -95,6 +100,7 @@ impl Default for Settings {
             address: None,
             sockets: Vec::new(),
             notify: None,
+            logged: false,
             deployer: None,
             term: None,
             grace: None,
@@ -145,6 +151,7 @@ pub fn resolve(
         app: manifest.name.to_string(),
         service: service.name.to_string(),
         instance: settings.instance,
+        beside: None,
         identity,
         dir,
         run: Vec::new(),
@@ -175,11 +182,11 @@ pub fn resolve(
         capabilities: service.access.capabilities.clone().unwrap_or_default(),
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
         limits,
-        log_files: log_files(manifest, &settings.folder),
         logs: PlannedLogs::default(),
         shares_sockets: settings.keeper == Keeper::Daemon
             && service.access.address != Some(Address::Own),
         notify: settings.notify.clone(),
+        log_socket: log_socket(manifest, service, facts, settings),
         deployer: settings.deployer.clone(),
         ready: lifecycle::readiness(service),
         health: None,
@@ -383,14 +390,14 @@ fn needs(manifest: &Manifest, service: &Service, network: Network) -> Vec<Need> 
         .collect()
 }
 
-fn log_files(manifest: &Manifest, folder: &Path) -> Vec<PathBuf> {
-    manifest
-        .logs
-        .sinks
-        .iter()
-        .filter_map(|sink| match &sink.to {
-            SinkTarget::File(path) => Some(folder.join(path)),
-            _ => None,
-        })
-        .collect()
+/// Where syslog and the journal are for the program, on the host.
+fn log_socket(
+    manifest: &Manifest,
+    service: &Service,
+    facts: &HostFacts,
+    settings: &Settings,
+) -> Option<PathBuf> {
+    let is_collected = settings.logged || !manifest.logs.sinks.is_empty();
+    let name = format!("{}.{}.{}", manifest.name, service.name, settings.instance);
+    is_collected.then(|| facts.directories.log_socket(&name))
 }

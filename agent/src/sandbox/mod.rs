@@ -44,7 +44,7 @@ use crate::network::meaning::{Answers, DNS};
 use crate::network::{hosts, names};
 use crate::plan::facts::{HostFacts, RootEntry};
 use crate::plan::limits::counts_by_user;
-use crate::plan::resolve::{NOTIFY_SOCKET, PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
+use crate::plan::resolve::{LOG_SOCKET, NOTIFY_SOCKET, PORTS_BY_LANDLOCK, RESOLVED_MANIFEST};
 use crate::plan::{Grant, GrantKind, Maker, Plan, PlannedAddress, PlannedPort, Wall};
 use step::{Allowed, Bind, Landlock, Listen, Program, Step};
 
@@ -141,6 +141,7 @@ fn files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     steps.extend(["/dev/shm", "/tmp"].map(|path| Step::Scratch { path: path.into() }));
     steps.push(Step::Processes);
     steps.extend(base::MASKED.map(|path| Step::Mask { path }));
+    steps.extend(log_sockets(plan));
     steps.extend(plan.grants.iter().map(|grant| Step::Bind(bind(grant, plan))));
     steps
 }
@@ -228,6 +229,17 @@ fn identity_files(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     [users, groups, hosts, several, resolved].into_iter().chain(notify).collect()
 }
 
+/// Where programs look for syslog and for the journal, and where `$LOG_SOCKET` says.
+fn log_sockets(plan: &Plan) -> Vec<Step> {
+    let Some(socket) = &plan.log_socket else { return Vec::new() };
+    let paths = [LOG_SOCKET, "/dev/log", "/run/systemd/journal/socket"];
+    // Who is granted the host's own sees that instead.
+    let is_granted =
+        |path: &str| plan.grants.iter().any(|grant| Path::new(path).starts_with(&grant.path));
+    let own = paths.into_iter().filter(|path| !is_granted(path));
+    own.map(|path| Step::Bind(own_file(socket.clone(), path))).collect()
+}
+
 fn link(path: &str, target: &str) -> Step {
     Step::Link { path: path.into(), target: target.into() }
 }
@@ -252,7 +264,7 @@ fn bind(grant: &Grant, plan: &Plan) -> Bind {
 fn privileges(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     let (uid, gid) = plan.identity.ids();
     let mut steps = vec![
-        Step::Limit { limit: Limit::Core, value: 0 },
+        Step::Limit { limit: Limit::Core, value: plan.limits.core },
         Step::Limit { limit: Limit::Files, value: u64::from(plan.limits.files) },
     ];
     if let Some(processes) = plan.limits.processes.filter(|_| counts_by_user(plan)) {

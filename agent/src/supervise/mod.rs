@@ -26,4 +26,4 @@ mod terminal;
 mod watch;
 
 pub use companion::{Alone, Companion, News, Wish};
-pub use runner::{Losses, Options, Outcome, Supervisor, WatchError};
+pub use runner::{Options, Outcome, Supervisor, WatchError};

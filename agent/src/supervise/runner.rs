@@ -13,7 +13,7 @@ use host_sys::{Errno, Result};
 use super::companion::Companion;
 use super::watch::Watch;
 use crate::cgroup::OutOfMemory;
-use crate::logs::Capture;
+use crate::logs::Holder;
 use crate::network::boundary::Boundary;
 use crate::sandbox::message::Failure;
 use crate::sandbox::{Sandbox, StandardStreams};
@@ -56,9 +56,6 @@ pub struct Outcome {
     /// The kernel ended something of it for want of memory.
     pub out_of_memory: Option<OutOfMemory>,
 }
-
-/// Log files that missed records, and how many.
-pub type Losses = Vec<(std::path::PathBuf, u64)>;
 
 /// Why there is no outcome.
 #[derive(Debug)]
@@ -103,12 +100,12 @@ impl Supervisor {
         self,
         sandbox: Sandbox,
         streams: [BorrowedFd<'_>; 3],
-        capture: Option<Capture>,
+        logs: Option<&mut Holder>,
         boundary: &mut Boundary,
         options: Options,
         companion: &mut dyn Companion,
-    ) -> std::result::Result<(Outcome, Losses), WatchError> {
+    ) -> std::result::Result<Outcome, WatchError> {
         let signals = self.signals;
-        Watch::new(signals, sandbox, streams, capture, boundary, options, companion).finish()
+        Watch::new(signals, sandbox, streams, logs, boundary, options, companion).finish()
     }
 }

@@ -14,10 +14,10 @@ use host_sys::{Errno, Result};
 
 use super::companion::{Companion, News};
 use super::orders::Orders;
-use super::runner::{Losses, Options, Outcome, WatchError};
+use super::runner::{Options, Outcome, WatchError};
 use super::state::{Action, Event, State};
 use super::terminal::{Side, Terminal};
-use crate::logs::Capture;
+use crate::logs::Holder;
 use crate::network::boundary::Boundary;
 use crate::sandbox::Sandbox;
 use crate::sandbox::message::Failure;
@@ -29,7 +29,7 @@ pub(super) struct Watch<'a> {
     pub(super) streams: [BorrowedFd<'a>; 3],
     pub(super) options: Options,
     pub(super) companion: &'a mut dyn Companion,
-    capture: Option<Capture>,
+    logs: Option<&'a mut Holder>,
     boundary: &'a mut Boundary,
     pub(super) terminal: Option<Terminal>,
     pub(super) state: State,
@@ -51,7 +51,7 @@ enum Source {
     Signals,
     Init,
     Terminal(Side),
-    Capture(usize),
+    Logs(usize),
     Boundary(usize),
     Orders,
     Companion(usize),
@@ -62,7 +62,7 @@ impl<'a> Watch<'a> {
         signals: Signals,
         sandbox: Sandbox,
         streams: [BorrowedFd<'a>; 3],
-        capture: Option<Capture>,
+        logs: Option<&'a mut Holder>,
         boundary: &'a mut Boundary,
         options: Options,
         companion: &'a mut dyn Companion,
@@ -73,7 +73,7 @@ impl<'a> Watch<'a> {
             streams,
             options,
             companion,
-            capture,
+            logs,
             boundary,
             terminal: None,
             state: State::Starting,
@@ -90,7 +90,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Until nothing of the sandbox is left.
-    pub(super) fn finish(mut self) -> std::result::Result<(Outcome, Losses), WatchError> {
+    pub(super) fn finish(mut self) -> std::result::Result<Outcome, WatchError> {
         let end = self.until_over();
         if end.is_err() {
             // Whatever went wrong here must not leave the program running unwatched.
@@ -101,9 +101,8 @@ impl<'a> Watch<'a> {
         if let Some(terminal) = self.terminal.take() {
             terminal.finish();
         }
-        let losses = self.capture.take().map(Capture::finish).unwrap_or_default();
         end?;
-        self.outcome().map(|outcome| (outcome, losses))
+        self.outcome()
     }
 
     fn until_over(&mut self) -> Result<()> {
@@ -150,8 +149,19 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Let the boundary take in what changed around it.
+    /// Let the logs have their logger, and the boundary take in what changed around it.
     fn tend(&mut self, ready: &[Source]) {
+        if let Some(logs) = &mut self.logs {
+            let place = |source: &Source| match source {
+                Source::Logs(place) => Some(*place),
+                _ => None,
+            };
+            let places: Vec<_> = ready.iter().filter_map(place).collect();
+            let due = logs.deadline().is_some_and(|at| at <= Instant::now());
+            if due || !places.is_empty() {
+                logs.tend(&places);
+            }
+        }
         let place = |source: &Source| match source {
             Source::Boundary(place) => Some(*place),
             _ => None,
@@ -174,10 +184,8 @@ impl<'a> Watch<'a> {
         }
         let terminal = self.terminal.iter().flat_map(Terminal::interests);
         list.extend(terminal.map(|(side, interest)| (Source::Terminal(side), interest)));
-        let captured = self.capture.iter().flat_map(|capture| capture.sources().enumerate());
-        list.extend(captured.filter_map(|(index, fd)| {
-            fd.map(|fd| (Source::Capture(index), Interest { fd, write: false }))
-        }));
+        let logs = self.logs.iter().flat_map(|logs| logs.sources()).enumerate();
+        list.extend(logs.map(|(index, fd)| (Source::Logs(index), Interest { fd, write: false })));
         let upkeep = self.boundary.sources().enumerate();
         list.extend(
             upkeep.map(|(index, fd)| (Source::Boundary(index), Interest { fd, write: false })),
@@ -187,7 +195,8 @@ impl<'a> Watch<'a> {
         }
         let beside = self.companion.sources().into_iter().enumerate();
         list.extend(beside.map(|(index, interest)| (Source::Companion(index), interest)));
-        let deadlines = [self.deadline, self.boundary.deadline(), self.companion.deadline()];
+        let logs = self.logs.as_ref().and_then(|logs| logs.deadline());
+        let deadlines = [self.deadline, logs, self.boundary.deadline(), self.companion.deadline()];
         let next = deadlines.into_iter().flatten().min();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         let interests: Vec<_> = list.iter().map(|(_, interest)| *interest).collect();
@@ -197,7 +206,7 @@ impl<'a> Watch<'a> {
 
     fn take(&mut self, source: Source) -> Result<()> {
         match source {
-            Source::Line | Source::Boundary(_) | Source::Companion(_) => {}
+            Source::Line | Source::Boundary(_) | Source::Companion(_) | Source::Logs(_) => {}
             Source::Orders => self.send_orders()?,
             Source::Signals => {
                 while let Some(signal) = self.signals.next()? {
@@ -213,11 +222,6 @@ impl<'a> Watch<'a> {
                 if interrupted {
                     // The key itself reaches the program through its terminal, as SIGINT.
                     self.asked(number::INT, true);
-                }
-            }
-            Source::Capture(index) => {
-                if let Some(capture) = &mut self.capture {
-                    capture.take(index);
                 }
             }
         }

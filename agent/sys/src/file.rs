@@ -3,10 +3,12 @@
 //! Invariant: a name is looked up once, relative to a directory held open; everything after that
 //! uses the descriptor.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, SealFlag};
+use nix::sys::memfd::MFdFlags;
 use nix::sys::stat::{FileStat, Mode, SFlag};
 use nix::unistd::{Gid, Uid};
 
@@ -102,6 +104,15 @@ pub fn hold_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
 pub fn read_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     open_in_root(root, path, flags, ResolveFlag::RESOLVE_NO_MAGICLINKS)
+}
+
+/// Open an object for reading below `root` as if `root` were `/`, refusing every symbolic link.
+///
+/// # Errors
+/// `ELOOP` for a symbolic link; else what openat2(2) says.
+pub fn read_below(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    open_in_root(root, path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS)
 }
 
 /// Hold the object at `path` below `root` as [`read_in_root`] finds it.
@@ -248,6 +259,73 @@ pub fn append(path: &Path, mode: u32) -> Result<OwnedFd> {
         .mode(Mode::from_bits_truncate(mode))
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     nix::fcntl::openat2(nix::fcntl::AT_FDCWD, path, how)
+}
+
+/// Hold a directory without following any symbolic link on the way.
+///
+/// # Errors
+/// `ELOOP` for a symbolic link; else what openat2(2) says.
+pub fn hold_directory(path: &Path) -> Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    nix::fcntl::openat2(nix::fcntl::AT_FDCWD, path, how)
+}
+
+/// Open the file `name` in `directory` for reading and appending, created with `mode` if it is
+/// missing and `create` says so; a symbolic link is not followed.
+///
+/// # Errors
+/// `ELOOP` for a symbolic link, `ENOENT`; else what openat(2) says.
+pub fn append_in(
+    directory: BorrowedFd<'_>,
+    name: &Path,
+    mode: u32,
+    create: bool,
+) -> Result<OwnedFd> {
+    let mut flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    flags.set(OFlag::O_CREAT, create);
+    let flags = flags | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(directory, name, flags, Mode::from_bits_truncate(mode))
+}
+
+/// Give the object `from` in `directory` the name `to`, which it then has alone.
+///
+/// # Errors
+/// `ENOENT` when there is none; else what renameat(2) says.
+pub fn rename_in(directory: BorrowedFd<'_>, from: &Path, to: &Path) -> Result<()> {
+    nix::fcntl::renameat(directory, from, directory, to)
+}
+
+/// Remove the file `name` from `directory`.
+///
+/// # Errors
+/// `ENOENT` when there is none; else what unlinkat(2) says.
+pub fn remove_in(directory: BorrowedFd<'_>, name: &Path) -> Result<()> {
+    nix::unistd::unlinkat(directory, name, nix::unistd::UnlinkatFlags::NoRemoveDir)
+}
+
+/// What has the name `name` in `directory`, a symbolic link itself and not what it leads to.
+///
+/// # Errors
+/// `ENOENT` when there is none; else what fstatat(2) says.
+pub fn status_in(directory: BorrowedFd<'_>, name: &Path) -> Result<Status> {
+    let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
+    nix::sys::stat::fstatat(directory, name, flags).map(Status::from)
+}
+
+/// A file in memory that holds these bytes and that nobody can change any more (memfd_create(2),
+/// F_ADD_SEALS). `name` is what /proc shows.
+///
+/// # Errors
+/// What memfd_create(2), write(2) or fcntl(2) say.
+pub fn sealed(name: &CStr, bytes: &[u8]) -> Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file = nix::sys::memfd::memfd_create(name, flags)?;
+    write_all(file.as_fd(), bytes)?;
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_ADD_SEALS(seals | SealFlag::F_SEAL_SEAL))?;
+    Ok(file)
 }
 
 /// A pipe: the end to read from (non-blocking) and the end to write to.

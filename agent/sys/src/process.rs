@@ -54,7 +54,7 @@ impl Namespaces {
     }
 }
 
-/// A process this one started, held by its pidfd so that its number can't be reused under us.
+/// A process, mostly one this one started, held by its pidfd so that its number can't be reused under us.
 #[derive(Debug)]
 pub struct Child {
     /// Number in the caller's pid namespace.
@@ -204,10 +204,24 @@ fn single_threaded() -> bool {
 }
 
 impl Child {
+    /// The process with this number: a child that was not waited for yet ([`start`]), or one that
+    /// only gets signals.
+    ///
+    /// # Errors
+    /// What pidfd_open(2) says.
+    pub fn of(pid: i32) -> Result<Child> {
+        Ok(Child { pid, pidfd: hold(pid)? })
+    }
+
     /// The pidfd: readable (poll) when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         use std::os::fd::AsFd;
         self.pidfd.as_fd()
+    }
+
+    /// The pidfd, for whoever only waits for the end.
+    pub fn into_pidfd(self) -> OwnedFd {
+        self.pidfd
     }
 
     /// Send a signal; `ESRCH` when the process has ended and been waited for.

@@ -84,6 +84,30 @@ pub fn serves(fd: BorrowedFd<'_>) -> Option<(Transport, u16)> {
     }
 }
 
+/// Bytes that were written to a connected stream and that the other side does not have yet: for TCP
+/// its system, for a socket of this host its program (SIOCOUTQ, tcp(7), unix(7)).
+///
+/// # Errors
+/// What ioctl(2) says.
+pub fn unsent(stream: BorrowedFd<'_>) -> Result<usize> {
+    waiting(stream, libc::TIOCOUTQ)
+}
+
+/// Bytes that are in a pipe, asked at either end (FIONREAD, pipe(7)).
+///
+/// # Errors
+/// What ioctl(2) says.
+pub fn unread(pipe: BorrowedFd<'_>) -> Result<usize> {
+    waiting(pipe, libc::FIONREAD)
+}
+
+fn waiting(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: both requests write one int to the address given, which is that of `bytes`.
+    check(libc::c_long::from(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut bytes) }))?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
 /// The supplementary groups of whoever made a connection (SO_PEERGROUPS, kernel 4.13), as they were
 /// then.
 ///

@@ -127,7 +127,8 @@ fn a_server_that_only_answers_gives_its_answers_no_route() {
 
 /// Connect as soon as somebody listens, and listen to the end.
 fn visit(to: (&str, u16)) {
-    for _ in 0..200 {
+    // It may have to be compiled first.
+    for _ in 0..3000 {
         if let Ok(mut stream) = TcpStream::connect(to) {
             let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
             let _ = stream.read_to_end(&mut Vec::new());

@@ -26,7 +26,7 @@ use client::Place;
 use commands::control::{Deed, control};
 
 fn main() -> ExitCode {
-    if let Some(code) = agent::keep::process::run_if_meant(std::env::args()) {
+    if let Some(code) = agent::run_if_meant(std::env::args) {
         return ExitCode::from(code);
     }
     let cli = Cli::read();
@@ -50,6 +50,9 @@ fn dispatch(cli: Cli, ui: &ui::Ui) -> Result<ExitCode, Error> {
         Command::Top(arguments) => commands::top::top(&arguments, &place()?, ui),
         Command::Status(arguments) => commands::status::status(&arguments, &place()?, ui),
         Command::Events(arguments) => commands::events::events(&arguments, &place()?, ui),
+        Command::Logs(arguments) => commands::logs::logs(&arguments, host, ui),
+        Command::Sinks(arguments) => commands::sinks::sinks(arguments, host, ui),
+        Command::Tracebacks(arguments) => commands::tracebacks::tracebacks(&arguments, host, ui),
         Command::Exec(arguments) => commands::exec::exec(&arguments, &place()?, ui),
         Command::Shell(arguments) => commands::exec::shell(&arguments, &place()?, ui),
         Command::Start(arguments) => control(Deed::Start, &arguments, &place()?, ui),

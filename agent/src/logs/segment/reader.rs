@@ -14,8 +14,8 @@ use manifest_spec::log::{LogRecord, Resource, attribute};
 use super::back::{Found, last_lines};
 use super::lines::{Lines, Piece};
 use super::{Place, list, path};
-use crate::logs::record::stamp;
 use crate::logs::shape::line::{self, Line};
+use crate::logs::stamp;
 
 /// A record with what is known about it.
 #[derive(Debug, Clone)]

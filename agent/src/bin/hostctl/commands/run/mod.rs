@@ -6,12 +6,13 @@ mod sockets;
 
 use std::process::ExitCode;
 
+use agent::aside::Like;
 use agent::cgroup::OutOfMemory;
 use agent::clock::since_epoch;
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
 use agent::plan::{Identity, Plan, facts};
-use agent::planning::{self, Planned};
+use agent::planning::{self, Planned, Source};
 use agent::run::{Finished, Output, RunError};
 use agent::sandbox::seccomp;
 use agent::supervise::{Alone, News};
@@ -79,7 +80,8 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
             ui.say(&line);
         }
     });
-    let output = Output::Caller { interactive: arguments.interactive };
+    let like = like(&text, &arguments, &plan)?;
+    let output = Output::Caller { interactive: arguments.interactive, like: Some(Box::new(like)) };
     let finished = agent::run::run(&plan, held, &facts, &sockets, output, since_epoch, &mut alone)
         .map_err(|error| {
             let place = failure::about(&error, &plan).map(|about| loaded.document.place(about));
@@ -87,6 +89,18 @@ pub fn run(mut arguments: RunArguments, ui: &Ui) -> Result<ExitCode, Error> {
         })?;
     conclude(&finished, &plan, ui);
     Ok(ExitCode::from(exit_code(finished.outcome.exit)))
+}
+
+/// The instance, for programs that are sinks and run beside it.
+fn like(text: &Text, arguments: &RunArguments, plan: &Plan) -> Result<Like, Error> {
+    let source = Source {
+        name: text.name.clone(),
+        text: text.text.clone(),
+        folder: text.folder.clone(),
+        overrides: load::overrides(&arguments.manifest)?,
+    };
+    let (service, instance) = (plan.service.clone(), plan.instance);
+    Ok(Like { source, service, instance, ports: Vec::new(), deployer: None, kept: false })
 }
 
 /// What the app needs for itself, and the plan for the offset it was found at.
@@ -157,8 +171,8 @@ fn told(news: &News, plan: &Plan) -> Option<String> {
 }
 
 fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
-    for (path, lost) in &finished.losses {
-        ui.say(&format!("{}: {lost} log records could not be written", path.display()));
+    for (sink, count) in &finished.undelivered {
+        ui.say(&format!("{sink}: {count} log records wait for it; the next run sends them"));
     }
     let outcome = &finished.outcome;
     if let (Exit::Signal(number, _), Some(call)) = (outcome.exit, outcome.denied)

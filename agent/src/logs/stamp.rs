@@ -1,0 +1,57 @@
+//! Times as records have them. Pure.
+
+use std::time::Duration;
+
+/// RFC 3339 in UTC with microseconds, for a time since 1970.
+pub fn stamp(since_epoch: Duration) -> String {
+    let micros = since_epoch.subsec_micros();
+    format!("{}.{micros:06}Z", whole_seconds(since_epoch))
+}
+
+/// The same with nanoseconds: when a record was read.
+pub fn precisely(since_epoch: Duration) -> String {
+    let nanos = since_epoch.subsec_nanos();
+    format!("{}.{nanos:09}Z", whole_seconds(since_epoch))
+}
+
+fn whole_seconds(since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs();
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar: years are
+/// counted from a March, so that the leap day is the last of its year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468; // days from 0000-03-01
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_rfc_3339() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000000Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.000000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
+        ];
+        for (seconds, expected) in cases {
+            let time = Duration::from_secs(seconds);
+            assert_eq!(stamp(time), expected);
+            let precise = precisely(time + Duration::from_nanos(1));
+            assert_eq!(precise, expected.replace("000000Z", "000000001Z"));
+        }
+    }
+}

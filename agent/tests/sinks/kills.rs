@@ -1,0 +1,198 @@
+//! The router killed at any moment (SIGKILL): nothing is lost, and nothing comes twice where the peer
+//! can tell.
+
+use std::collections::BTreeSet;
+use std::io::{BufReader, Read};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agent::clock::since_epoch;
+use agent::logs::route::{Orders, Pulse, Wanted};
+use agent::logs::sink::Surroundings;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::peer::{Reaction, Server, ok};
+use super::real::python;
+use super::scene::{Scene, route, sink};
+
+/// Tells a process of this program that it is a router, of which folder, to which sinks, how far the
+/// log is, and whether it has ended.
+const TOLD: &str = "SINKS_ROUTER";
+
+/// Records of a test.
+const RECORDS: u64 = 30_000;
+/// How often the router is killed.
+const KILLS: u64 = 25;
+
+/// Does nothing unless this process is told to be a router.
+#[test]
+fn routes_as_told() {
+    let Ok(told) = std::env::var(TOLD) else { return };
+    let (folder, wanted, pulse): (String, Vec<Wanted>, (u64, bool)) =
+        serde_json::from_str(&told).unwrap();
+    let (_wanted, list) = watch::channel(wanted);
+    let (_stop, stopped) = watch::channel(false);
+    let (_pulse, pulse) = watch::channel(Pulse { last: pulse.0, ended: pulse.1 });
+    let orders = Orders { wanted: list, pulse, stop: stopped };
+    route(Path::new(&folder), orders, Surroundings::of_host(since_epoch));
+}
+
+fn router(scene: &Scene, wanted: &[Wanted], ended: bool) -> Child {
+    let told = serde_json::to_string(&(&scene.folder, wanted, (RECORDS, ended))).unwrap();
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kills::routes_as_told"])
+        .env(TOLD, told)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Have the log routed by one router after the other, each killed, but for the last.
+fn kill_again_and_again(scene: &Scene, wanted: &[Wanted]) {
+    for round in 0..KILLS {
+        let mut child = router(scene, wanted, false);
+        std::thread::sleep(Duration::from_millis(20 + round * 37 % 180));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let status = router(scene, wanted, true).wait().unwrap();
+    assert!(status.success());
+}
+
+/// Bodies of several lengths, a few of them long.
+fn written() -> Scene {
+    let mut scene = Scene::new();
+    let long = "x".repeat(9000);
+    for thousand in 0..RECORDS / 1000 {
+        scene.write((1..=1000).map(|n| match n % 100 {
+            0 => format!("{long} {thousand} {n}"),
+            _ => format!("line {thousand} {n}"),
+        }));
+    }
+    scene
+}
+
+#[test]
+fn a_file_has_each_record_once() {
+    let scene = written();
+    let mut wanted = sink(&format!("file:{}", scene.file("app.log").display()));
+    wanted.sink.rotate = Some(100_000);
+    wanted.sink.copies = 10_000;
+    kill_again_and_again(&scene, &[wanted]);
+    let copies = (1..).take_while(|n| scene.file(&format!("app.log.{n}")).exists()).count();
+    let names = (1..=copies).rev().map(|n| format!("app.log.{n}")).chain(["app.log".to_owned()]);
+    let mut seqs = Vec::new();
+    for name in names {
+        let text = std::fs::read_to_string(scene.file(&name)).unwrap();
+        assert!(text.ends_with('\n') && text.len() <= 100_000, "{name}");
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        seqs.extend(lines.skip(1).map(|line| line["seq"].as_u64().unwrap()));
+    }
+    assert_eq!(seqs, (1..=RECORDS).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_server_that_knows_its_keys_has_each_record_once() {
+    let keys = Arc::new(Mutex::new(BTreeSet::new()));
+    let of_server = Arc::clone(&keys);
+    let again = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&again);
+    let server = Server::new(move |_, request| {
+        // Some are killed while they wait for this answer: the server has the batch, they do not know.
+        std::thread::sleep(Duration::from_millis(5));
+        let key = request.header("idempotency-key").unwrap().to_owned();
+        let is_new = of_server.lock().unwrap().insert((key, request.body.clone()));
+        if is_new {
+            return ok();
+        }
+        *counted.lock().unwrap() += 1;
+        Reaction::Answer(200, "X-Known: 1\r\n", String::new())
+    });
+    let scene = written();
+    let wanted = sink(&format!("http://127.0.0.1:{}/", server.port));
+    kill_again_and_again(&scene, &[wanted]);
+    assert!(*again.lock().unwrap() > 0, "no kill came while a batch was on its way");
+    let (mut known, mut seqs) = (BTreeSet::new(), Vec::new());
+    for request in server.taken() {
+        if known.insert(request.header("idempotency-key").unwrap().to_owned()) {
+            seqs.extend(request.seqs());
+        }
+    }
+    assert_eq!(seqs, (1..=RECORDS).collect::<Vec<_>>());
+    let bodies = keys.lock().unwrap().len();
+    assert_eq!(bodies, known.len(), "the same key is the same body");
+}
+
+/// A receiver of syslog over TCP; every message that came whole.
+fn receiver(messages: Arc<Mutex<Vec<String>>>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        // One connection after the other, so that the order is that of their beginnings.
+        for stream in listener.incoming() {
+            let mut bytes = BufReader::new(stream.unwrap()).bytes();
+            let mut next = || bytes.next().and_then(Result::ok);
+            'messages: loop {
+                let mut length = 0;
+                loop {
+                    match next() {
+                        Some(digit @ b'0'..=b'9') => {
+                            length = length * 10 + usize::from(digit - b'0')
+                        }
+                        Some(b' ') => break,
+                        None => break 'messages,
+                        Some(other) => panic!("{other} is no length"),
+                    }
+                }
+                let mut message = Vec::new();
+                while message.len() < length {
+                    let Some(byte) = next() else { break 'messages };
+                    message.push(byte);
+                }
+                messages.lock().unwrap().push(String::from_utf8(message).unwrap());
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_receiver_of_syslog_misses_nothing() {
+    let messages = Arc::new(Mutex::new(Vec::new()));
+    let port = receiver(Arc::clone(&messages));
+    let scene = written();
+    kill_again_and_again(&scene, &[sink(&format!("syslog:tcp://127.0.0.1:{port}"))]);
+    let messages = messages.lock().unwrap();
+    let seqs = messages.iter().map(|message| {
+        let (_, rest) = message.split_once(" seq=\"").unwrap();
+        rest.split('"').next().unwrap().parse::<u64>().unwrap()
+    });
+    let (mut highest, mut again, mut greatest) = (0, 0, 0);
+    for seq in seqs {
+        assert!(seq <= highest + 1, "{seq} after {highest}");
+        if seq <= highest {
+            again += 1;
+            greatest = greatest.max(highest - seq + 1);
+        }
+        highest = highest.max(seq);
+    }
+    assert_eq!(highest, RECORDS);
+    assert!(greatest <= 4096, "of one batch at most: {greatest}");
+    assert!(again <= 4096 * KILLS, "{again}");
+}
+
+#[test]
+fn loki_has_each_record_once() {
+    let scene = written();
+    let file = scene.file("loki");
+    let (_peer, port) = python(Path::new("python3"), "loki.py", &[file.to_str().unwrap()]);
+    kill_again_and_again(&scene, &[sink(&format!("loki+http://127.0.0.1:{port}"))]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let entries = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let seqs = entries.map(|entry| entry[3]["seq"].as_str().unwrap().parse().unwrap());
+    assert_eq!(seqs.collect::<Vec<u64>>(), (1..=RECORDS).collect::<Vec<_>>());
+}
