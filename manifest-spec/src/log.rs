@@ -203,4 +203,16 @@ pub mod attribute {
     pub const GAP_FIRST: &str = "gap.first";
     /// Why they were lost.
     pub const GAP_CAUSE: &str = "gap.cause";
+
+    /// What stands in front of an attribute of the app's own that is called like one of the agent's.
+    pub const OF_APP: &str = "app.";
+
+    /// Whether only the agent gives attributes of this name. Those of `syslog.`, `journal.` and `code.`
+    /// are what a program says of itself.
+    #[must_use]
+    pub fn is_agents(name: &str) -> bool {
+        [STREAM, PART, LAST_PART, BYTES_HEX, GAP].contains(&name)
+            || name.starts_with("exception.")
+            || name.starts_with("gap.")
+    }
 }
