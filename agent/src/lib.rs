@@ -15,6 +15,7 @@
 //! | [`sandbox`] | steps, and doing them |
 //! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
+//! | [`balance`] | the balancer's table in the kernel |
 //! | [`keep`] | a process that runs one instance in the background |
 //! | [`aside`] | a process that runs another program beside an instance |
 //! | [`daemon`] | hostd: what is deployed, and its API |
@@ -65,6 +66,7 @@ pub fn run_if_meant<A: Iterator<Item = String>>(arguments: impl Fn() -> A) -> Op
 pub mod accounts;
 pub mod aside;
 pub mod audit;
+pub mod balance;
 pub mod cgroup;
 pub mod clock;
 pub mod daemon;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::peer::{Reaction, Server, ok};
+use super::real::python;
 use super::scene::{Scene, route, sink};
 
 /// Tells a process of this program that it is a router, of which folder, to which sinks, how far the
@@ -182,4 +183,16 @@ fn a_receiver_of_syslog_misses_nothing() {
     assert_eq!(highest, RECORDS);
     assert!(greatest <= 4096, "of one batch at most: {greatest}");
     assert!(again <= 4096 * KILLS, "{again}");
+}
+
+#[test]
+fn loki_has_each_record_once() {
+    let scene = written();
+    let file = scene.file("loki");
+    let (_peer, port) = python(Path::new("python3"), "loki.py", &[file.to_str().unwrap()]);
+    kill_again_and_again(&scene, &[sink(&format!("loki+http://127.0.0.1:{port}"))]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let entries = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let seqs = entries.map(|entry| entry[3]["seq"].as_str().unwrap().parse().unwrap());
+    assert_eq!(seqs.collect::<Vec<u64>>(), (1..=RECORDS).collect::<Vec<_>>());
 }

@@ -1,6 +1,7 @@
 //! Sinks on this host: the journal, and syslog over a socket.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
@@ -97,6 +98,59 @@ fn a_journal_that_is_away_gets_what_it_missed() {
     routing.finish(&scene);
 }
 
+/// Read so many messages with their lengths, each with the next number.
+fn read_messages(stream: impl Read, count: u64) {
+    let mut bytes = BufReader::new(stream).bytes().map(Result::unwrap);
+    for seq in 1..=count {
+        let length: Vec<u8> = bytes.by_ref().take_while(|byte| *byte != b' ').collect();
+        let length: usize = String::from_utf8(length).unwrap().parse().unwrap();
+        let message: Vec<u8> = bytes.by_ref().take(length).collect();
+        let message = String::from_utf8(message).unwrap();
+        assert!(message.ends_with(&format!("line {seq}")), "{message}");
+    }
+}
+
+#[test]
+fn a_receiver_that_closes_its_own_side_or_talks_gets_everything() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut scene = Scene::new();
+    let address = format!("syslog:tcp://{}", listener.local_addr().unwrap());
+    let routing = scene.route(vec![sink(&address)]);
+    scene.write_numbers(1..=100);
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(&[b'?'; 100_000]).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    scene.write_numbers(101..=500);
+    read_messages(stream, 500);
+    let metrics = routing.finish(&scene);
+    assert_eq!((metrics.sinks[0].delivered, metrics.sinks[0].retries), (500, 0));
+}
+
+#[test]
+fn a_receiver_that_takes_nothing_for_a_while_is_connected_to_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut scene = Scene::new();
+    scene.around.patience.answer = Duration::from_millis(300);
+    let routing =
+        scene.route(vec![sink(&format!("syslog:tcp://{}", listener.local_addr().unwrap()))]);
+    // More than the buffers of both sides hold.
+    scene.write((0..400).map(|_| "z".repeat(60_000)));
+    let (first, _) = listener.accept().unwrap();
+    let (second, _) = listener.accept().unwrap();
+    drop(first);
+    let mut bytes = BufReader::new(second).bytes().map(Result::unwrap);
+    for seq in 1..=400 {
+        let length: Vec<u8> = bytes.by_ref().take_while(|byte| *byte != b' ').collect();
+        let length: usize = String::from_utf8(length).unwrap().parse().unwrap();
+        let message: Vec<u8> = bytes.by_ref().take(length).collect();
+        let message = String::from_utf8(message).unwrap();
+        assert!(message.contains(&format!(" seq=\"{seq}\"]")), "{seq}");
+    }
+    let metrics = routing.finish(&scene);
+    let said = &metrics.sinks[0].last_error.as_ref().unwrap().said;
+    assert!(said.ends_with(": it takes nothing"), "{said}");
+}
+
 #[test]
 fn syslog_over_a_stream_of_this_host_is_read_to_the_end() {
     let mut scene = Scene::new();
@@ -109,14 +163,7 @@ fn syslog_over_a_stream_of_this_host_is_read_to_the_end() {
     stream.read_exact(&mut [0; 100]).unwrap();
     drop(stream);
     let (stream, _) = listener.accept().unwrap();
-    let mut bytes = BufReader::new(stream).bytes().map(Result::unwrap);
-    for seq in 1..=500_u64 {
-        let length: Vec<u8> = bytes.by_ref().take_while(|byte| *byte != b' ').collect();
-        let length: usize = String::from_utf8(length).unwrap().parse().unwrap();
-        let message: Vec<u8> = bytes.by_ref().take(length).collect();
-        let message = String::from_utf8(message).unwrap();
-        assert!(message.ends_with(&format!("line {seq}")), "{message}");
-    }
+    read_messages(stream, 500);
     let metrics = routing.finish(&scene);
     assert_eq!(metrics.sinks[0].delivered, 500);
     let said = &metrics.sinks[0].last_error.as_ref().unwrap().said;

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used)] // a test that can't go on should stop there
 #![allow(clippy::disallowed_methods)] // tests start peers
 
+mod backlog;
 mod changes;
 mod http;
 mod kills;

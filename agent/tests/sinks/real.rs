@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::scene::{Scene, sink, until};
 
 /// A peer in a process of its own, ended with the test.
-struct Peer(Child);
+pub struct Peer(Child);
 
 impl Drop for Peer {
     fn drop(&mut self) {
@@ -21,7 +21,7 @@ impl Drop for Peer {
 }
 
 /// A program of the tests in Python, and the port it listens on.
-fn python(interpreter: &Path, name: &str, arguments: &[&str]) -> (Peer, u16) {
+pub fn python(interpreter: &Path, name: &str, arguments: &[&str]) -> (Peer, u16) {
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs");
     let mut child = Command::new(interpreter)
         .arg(programs.join(name))

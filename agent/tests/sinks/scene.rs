@@ -101,9 +101,11 @@ impl Scene {
     pub fn write<T: AsRef<str>>(&mut self, bodies: impl IntoIterator<Item = T>) {
         let first = self.writer.next_seq();
         let (mut lines, mut seq) = (Vec::new(), first);
+        // What is written at once may well have one time.
+        let ts = stamp(since_epoch());
         for body in bodies {
             let draft = Draft::plain(Stream::Output, body.as_ref().to_owned().into(), seq * 10);
-            line::append(&mut lines, seq, &stamp(since_epoch()), &draft);
+            line::append(&mut lines, seq, &ts, &draft);
             seq += 1;
         }
         assert!(self.writer.write(first, &lines).error.is_none());

@@ -147,3 +147,6 @@ pub fn replace(folder: &Path, name: &str, value: &impl Serialize) -> io::Result<
     file.write_all(&serde_json::to_vec(value)?)?;
     fs::rename(new, folder.join(name))
 }
+
+#[cfg(test)]
+mod tests;

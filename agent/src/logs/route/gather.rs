@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::batch::{Batch, Bounds, Gathering, Piece};
 use super::cursor::Cursor;
-use super::log::{Entry, Log, Step};
+use super::log::{Entry, Log, Place, Step};
 use crate::logs::shape::Stream;
 use crate::logs::sink::line::Subject;
 use crate::logs::sink::{Codec, time};
@@ -128,12 +128,21 @@ impl<L: Log> Gatherer<L> {
             if self.cursor.seq.is_some_and(|seq| entry.record.seq <= seq) {
                 continue;
             }
-            if self.ends_before(&entry) {
+            let missing = self.missing_before(&entry);
+            let last = missing.map_or(entry.record.seq, |(_, last)| last);
+            if self.ends_before(&entry.resource, last) {
                 self.cursor.until = None;
                 self.held = Some(entry);
                 return Ok(Pause::Full);
             }
-            self.take(&entry);
+            self.resource = Some(Arc::clone(&entry.resource));
+            match missing {
+                None => self.take(&entry),
+                Some(span) => {
+                    self.miss(span, &entry);
+                    self.held = Some(entry);
+                }
+            }
         }
         Ok(Pause::Turn)
     }
@@ -169,37 +178,52 @@ impl<L: Log> Gatherer<L> {
         std::mem::take(&mut self.counts)
     }
 
-    /// Whether a batch that is not empty ends before this entry.
-    fn ends_before(&self, entry: &Entry) -> bool {
-        let other = self.resource.as_ref().is_some_and(|known| **known != *entry.resource);
-        let beyond = self.cursor.until.is_some_and(|until| entry.record.seq > until);
+    /// Whether a batch that is not empty ends before a record of this resource and number.
+    fn ends_before(&self, resource: &Resource, seq: u64) -> bool {
+        let other = self.resource.as_ref().is_some_and(|known| **known != *resource);
+        let beyond = self.cursor.until.is_some_and(|until| seq > until);
         !self.is_empty() && (other || beyond)
+    }
+
+    /// The first and last number that is missing before this entry, if any is.
+    fn missing_before(&self, entry: &Entry) -> Option<(u64, u64)> {
+        let begins = gap_first(&entry.record).unwrap_or(entry.record.seq);
+        let expected = self.cursor.seq? + 1;
+        (expected < begins).then_some((expected, begins - 1))
+    }
+
+    /// Say what is missing before this entry.
+    fn miss(&mut self, (first, last): (u64, u64), entry: &Entry) {
+        let gap = gap(first, last, self.cause, &entry.record.ts);
+        self.counts.missed += last - first + 1;
+        let next = Some(entry.place);
+        self.put(&gap, &entry.resource, Piece { first, next, ..Piece::default() }, b"");
+        self.pass(last, entry.place);
+        self.cause = DELETED;
     }
 
     fn take(&mut self, entry: &Entry) {
         let record = &entry.record;
-        if self.resource.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &entry.resource)) {
-            self.resource = Some(Arc::clone(&entry.resource));
-        }
-        let begins = gap_first(record).unwrap_or(record.seq);
-        if let Some(expected) = self.cursor.seq.map(|seq| seq + 1).filter(|seq| *seq < begins) {
-            let gap = gap(expected, begins - 1, self.cause, &record.ts);
-            self.counts.missed += begins - expected;
-            self.put(&gap, &entry.resource, Piece { first: expected, ..Piece::default() }, b"");
-        }
         self.cause = DELETED;
-        let (seq, next) = (Some(record.seq), Some(entry.next));
-        let wanted = self.filter.as_ref().is_none_or(|filter| {
-            gap_first(record).is_some() || filter.matches(record, &entry.resource)
-        });
+        let own = gap_first(record);
+        let wanted = self
+            .filter
+            .as_ref()
+            .is_none_or(|filter| own.is_some() || filter.matches(record, &entry.resource));
         if wanted {
-            let place = Some(entry.place);
-            let piece = Piece { first: begins, place, next, ..Piece::default() };
+            let (place, next) = (Some(entry.place), Some(entry.next));
+            let first = own.unwrap_or(record.seq);
+            let piece = Piece { first, place, next, ..Piece::default() };
             self.put(record, &entry.resource, piece, &entry.text);
         } else {
             self.counts.filtered += 1;
         }
-        self.cursor = Cursor { seq, place: next, mark: self.codec.mark(), ..self.cursor };
+        self.pass(record.seq, entry.next);
+    }
+
+    fn pass(&mut self, seq: u64, next: Place) {
+        let (seq, place) = (Some(seq), Some(next));
+        self.cursor = Cursor { seq, place, mark: self.codec.mark(), ..self.cursor };
     }
 
     fn put(&mut self, record: &LogRecord, resource: &Resource, piece: Piece, line: &[u8]) {

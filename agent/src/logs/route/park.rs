@@ -49,3 +49,39 @@ pub(super) fn park(folder: &Path, parked: &Parked<'_>) -> io::Result<()> {
         let _ = file.set_len(before);
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_parked_is_bounded_and_its_end_stays() {
+        let folder = std::env::temp_dir().join(format!("parked-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        let line = "x".repeat(1 << 20);
+        for seq in 1..=30 {
+            let parked = Parked {
+                parked: "2026-01-02T03:04:05Z".into(),
+                sink: "journal",
+                why: "no",
+                first: seq,
+                seq,
+                line: Some(line.clone()),
+            };
+            park(&folder, &parked).unwrap();
+        }
+        let seqs = |name: &str| {
+            let text = fs::read_to_string(folder.join(name)).unwrap();
+            assert!(text.len() as u64 <= FULL + (1 << 20) + 200, "{name}");
+            let lines = text.lines().map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64().unwrap()
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let all = [seqs(EARLIER), seqs(NAME)].concat();
+        assert_eq!(all, (all[0]..=30).collect::<Vec<_>>());
+        assert!(all.len() >= 8 && fs::read_dir(&folder).unwrap().count() == 2);
+        let _ = fs::remove_dir_all(&folder);
+    }
+}

@@ -99,7 +99,6 @@ pub async fn run<L: Log + 'static>(
         open: Rc::new(open),
         around,
         counters,
-        last,
         pulse: orders.pulse.clone(),
         shared,
         lanes: BTreeMap::new(),
@@ -112,8 +111,6 @@ struct Router<L> {
     open: Rc<dyn Fn() -> io::Result<L>>,
     around: Surroundings,
     counters: Arc<Counters>,
-    /// The last record that was in the log when this process began with it.
-    last: u64,
     pulse: watch::Receiver<Pulse>,
     shared: Rc<Shared>,
     lanes: BTreeMap<String, Running>,
@@ -247,20 +244,20 @@ impl<L: Log + 'static> Router<L> {
         stop: watch::Receiver<bool>,
     ) -> Result<Lane<L, Sink>, String> {
         let mut sink = Sink::open(&wanted.sink, &self.around)?;
+        let last = self.pulse.borrow().last;
         let cursor = match self.shared.cursor(id) {
             Some(cursor) => {
-                sink.resume(cursor.file, self.last);
+                sink.resume(cursor.file, last);
                 cursor
             }
             None if self.shared.were_damaged() && first => {
-                sink.resume(None, self.last);
+                sink.resume(None, last);
                 Cursor::default()
             }
             None => {
                 sink.begin();
                 let declared = first && !wanted.added;
-                let present =
-                    if declared { self.instance.before } else { self.pulse.borrow().last };
+                let present = if declared { self.instance.before } else { last };
                 let seq = (!wanted.from_beginning || declared).then_some(present);
                 Cursor { seq, file: sink.mark(), ..Cursor::default() }
             }

@@ -80,6 +80,7 @@ mod tests {
 
     use super::super::tests::{record, resource};
     use super::*;
+    use crate::logs::shape::{self, Draft, Stream};
 
     fn sealed(record: &LogRecord) -> Vec<u8> {
         let mut line = Vec::new();
@@ -97,6 +98,21 @@ mod tests {
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
             serde_json::from_slice(&line).unwrap()
         })
+    }
+
+    /// The line of the log itself is copied: nothing is written anew that could differ.
+    #[test]
+    fn lines_of_the_log_are_known() {
+        for stream in Stream::ALL {
+            let draft = Draft::plain(stream, "{\"a\":1}".into(), 12_345);
+            let mut line = Vec::new();
+            shape::line::append(&mut line, 7, "2026-01-02T03:04:05.000000001Z", &draft);
+            line.pop();
+            let bare = std::str::from_utf8(bare(&line).unwrap()).unwrap();
+            let mut record = draft.record(7, "2026-01-02T03:04:05.000000001Z");
+            record.at = None;
+            assert_eq!(format!("{bare}}}"), serde_json::to_string(&record).unwrap());
+        }
     }
 
     #[test]

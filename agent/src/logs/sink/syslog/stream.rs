@@ -38,7 +38,7 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
 
     async fn hand_over(&mut self, bytes: &[u8]) -> io::Result<()> {
         let nothing = || io::Error::other("it takes nothing");
-        // Who has gone away since the last batch must not be written to: it would be lost.
+        // What is heard now is about the time since the last batch.
         self.listen()?;
         let mut written = 0;
         while written < bytes.len() {
@@ -51,7 +51,7 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
         let (mut pause, mut before) = (Duration::from_micros(200), usize::MAX);
         let mut end = Instant::now() + self.patience.answer;
         loop {
-            // In this order: whoever closes with bytes unread has thrown them away.
+            // In this order: whoever closes with bytes unread has thrown them away, and says so.
             let left = host_sys::socket::unsent(self.stream.as_fd())?;
             self.listen()?;
             match left {
@@ -66,13 +66,15 @@ impl<S: AsFd + AsyncWrite + Unpin> Stream<S> {
         }
     }
 
-    /// Whether the other side is still there. What it says is thrown away: syslog has no answers.
+    /// Whether the connection stands. What the other side says is thrown away: syslog has no answers.
     /// The socket itself is asked, since the runtime may not have heard of it yet.
     fn listen(&self) -> io::Result<()> {
         let mut heard = [0; 1024];
         for _ in 0..LISTENING {
             match host_sys::file::read(self.stream.as_fd(), &mut heard) {
-                Ok(0) => return Err(io::Error::other("the other side has closed the connection")),
+                // It has nothing to say, as some make sure. Whether it has gone away is another
+                // matter: who writes to one that has is told so.
+                Ok(0) => return Ok(()),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(errno) => return Err(errno.into()),
