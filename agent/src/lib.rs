@@ -56,7 +56,9 @@
 /// Be a keeper, a logger or a program's aside, if that is what this process was started as: all of them
 /// are hostctl's and hostd's own executable under another name. The answer is the exit code.
 pub fn run_if_meant<A: Iterator<Item = String>>(arguments: impl Fn() -> A) -> Option<u8> {
-    keep::process::run_if_meant(arguments()).or_else(|| logs::logger::run_if_meant(arguments()))
+    keep::process::run_if_meant(arguments())
+        .or_else(|| logs::logger::run_if_meant(arguments()))
+        .or_else(|| aside::process::run_if_meant(arguments()))
 }
 
 pub mod accounts;
