@@ -241,6 +241,7 @@ pub mod attribute {
     pub fn is_agents(name: &str) -> bool {
         [STREAM, PART, LAST_PART, BYTES_HEX, GAP].contains(&name)
             || name.starts_with("exception.")
+            || name.starts_with("crash.")
             || name.starts_with("gap.")
     }
 }

@@ -472,7 +472,9 @@ impl Holder {
     fn clear(&self) {
         if collect::forget(&self.place.run_path).is_ok() {
             let _ = std::fs::remove_file(self.socket());
-            let _ = std::fs::remove_file(self.place.run_path.join(CONTROL));
+            for name in [CONTROL, METRICS] {
+                let _ = std::fs::remove_file(self.place.run_path.join(name));
+            }
             // Not empty means that something was lost that the next start has to say.
             let _ = std::fs::remove_dir(&self.place.run_path);
         }
