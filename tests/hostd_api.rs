@@ -31,7 +31,7 @@ impl Held<'_> {
         let (method, path) = self.description.place(operation);
         let path = path.replace("{app}", app);
         let answer = self.hostd.api().ask(&method, &path, &body);
-        let kind = if operation == "events" && answer.status == 200 {
+        let kind = if ["events", "logs"].contains(&operation) && answer.status == 200 {
             "application/x-ndjson"
         } else {
             "application/json"
@@ -93,6 +93,18 @@ fn every_answer_has_the_form_that_is_described() {
     assert_eq!(again["unchanged"], true, "{again}");
     hostd.settled("shop");
     held.ask("audit", "", Value::Null);
+    // Records of every shape, and where they go.
+    let mut written = scene.written("shop", "web", 9, 3);
+    written.record(1, json!({ "body": "x", "trace_id": "0af7651916cd43dd8448eb211c80319c" }));
+    written.record(2, json!({ "attributes": {}, "span_id": "b7ad6b7169203331" }));
+    held.ask("logs", "", Value::Null);
+    let entry = json!({ "to": "loki+http://127.0.0.1:9", "labels": { "a": "b" } });
+    held.ask("add_sink", "shop", entry.clone());
+    held.ask("sinks", "", Value::Null);
+    held.ask("test_sinks", "shop", json!({ "sink": { "to": "syslog:udp://127.0.0.1:9" } }));
+    held.ask("remove_sink", "shop", json!({ "to": "loki+http://127.0.0.1:9" }));
+    held.ask("remove_sink", "shop", json!({ "to": "loki+http://127.0.0.1:9" }));
+    held.ask("add_sink", "shop", json!({ "to": "loki" }));
     // And what is refused.
     for operation in ["app", "stop", "start", "restart", "history", "rollback", "remove"] {
         held.ask(operation, "nobody", Value::Null);

@@ -53,6 +53,11 @@ fn operations(hostd: &Hostd<'_>, app: &str) -> Vec<(&'static str, &'static str, 
         ("control", "POST", path("/restart"), Value::Null),
         ("control", "POST", path("/scale"), scale),
         ("deploy", "GET", path("/history"), Value::Null),
+        ("deploy", "GET", format!("/v1/logs?app={app}"), Value::Null),
+        ("deploy", "GET", format!("/v1/sinks?app={app}"), Value::Null),
+        ("deploy", "POST", path("/sinks"), json!({ "to": "http://127.0.0.1:9/" })),
+        ("deploy", "POST", path("/sinks/test"), json!({ "sink": { "to": "http://127.0.0.1:9/" } })),
+        ("deploy", "DELETE", path("/sinks"), json!({ "to": "http://127.0.0.1:9/" })),
         ("deploy", "POST", "/v1/deploy".into(), plan),
         ("deploy", "POST", path("/rollback"), json!({ "version": 1 })),
         ("exec", "POST", path("/exec"), json!({ "command": ["true"] })),
@@ -79,7 +84,13 @@ fn without_a_policy_an_ordinary_user_may_nothing() {
             let hint = format!("[[users]] uid = {USER}, apps = [\"shop\"], may = [\"{verb}\"]");
             assert!(said.contains(&hint), "{said}");
         }
-        for (method, path) in [("GET", "/v1/audit"), ("POST", "/v1/halt"), ("GET", "/v1/events")] {
+        for (method, path) in [
+            ("GET", "/v1/audit"),
+            ("POST", "/v1/halt"),
+            ("GET", "/v1/events"),
+            ("GET", "/v1/logs"),
+            ("GET", "/v1/sinks"),
+        ] {
             let said = user.ask(method, path, &Value::Null).refused(403);
             assert!(said.contains("only root may"), "{said}");
         }

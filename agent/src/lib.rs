@@ -15,6 +15,7 @@
 //! | [`sandbox`] | steps, and doing them |
 //! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
+//! | [`balance`] | the balancer's table in the kernel |
 //! | [`keep`] | a process that runs one instance in the background |
 //! | [`aside`] | a process that runs another program beside an instance |
 //! | [`daemon`] | hostd: what is deployed, and its API |
@@ -41,6 +42,7 @@
 //! | `RUN/instances/APP.SERVICE.N/` | hostd, [`keep`] | hostd, [`keep`] | an instance |
 //! | `STATE/logs/APP/SERVICE.N/SEQ.log` | [`logs`] | [`logs`] | as `logs.keep` says |
 //! | `STATE/logs/APP/SERVICE.N/lock` | nobody | [`logs`] | with the folder |
+//! | `STATE/logs/APP/sinks.json` | hostd, `hostctl sinks` | [`logs`] | the operator's |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |
 //! | `CONFIG/policy.toml` | the operator | [`source`] | the operator's |
 //! | `CONFIG/apps/APP.toml` | the operator | [`source`] | the operator's |
@@ -64,6 +66,7 @@ pub fn run_if_meant<A: Iterator<Item = String>>(arguments: impl Fn() -> A) -> Op
 pub mod accounts;
 pub mod aside;
 pub mod audit;
+pub mod balance;
 pub mod cgroup;
 pub mod clock;
 pub mod daemon;

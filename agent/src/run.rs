@@ -20,7 +20,9 @@ use crate::lease::claims::Claims;
 use crate::lease::ledger::{Choice, Placement};
 use crate::lease::{Held, LeaseError};
 use crate::logs::holder::{Ends, Wishes};
-use crate::logs::{Holder, LogError, Tail};
+use crate::logs::read::when;
+use crate::logs::wire::AgentRecord;
+use crate::logs::{Holder, LogError, Tail, choice, crash};
 use crate::network::boundary::{Boundary, BoundaryError};
 use crate::plan::{HostFacts, Plan};
 use crate::sandbox::message::Failure;
@@ -200,7 +202,7 @@ pub fn run(
     let watched =
         supervisor.watch(sandbox, standard, logs.as_mut(), &mut boundary, options, companion);
     drop(boundary);
-    let undelivered = conclude(logs, &output);
+    let undelivered = conclude(logs, &output, plan, watched.as_ref().ok());
     let outcome = watched.map_err(|error| explain(error, &steps))?;
     data.keep();
     drop(held);
@@ -238,7 +240,7 @@ fn collect(
 ) -> Result<Option<(Holder, Ends)>, RunError> {
     let (version, like) = match output {
         Output::Beside => return Ok(None),
-        Output::Caller { .. } if plan.logs.sinks.is_empty() => return Ok(None),
+        Output::Caller { .. } if !has_sinks(plan, facts) => return Ok(None),
         Output::Caller { like, .. } => (None, like),
         Output::Kept { version, like, .. } => (*version, like),
     };
@@ -257,6 +259,12 @@ fn collect(
     Ok(Some((holder, ends)))
 }
 
+/// Whether records of a run in the foreground go anywhere.
+fn has_sinks(plan: &Plan, facts: &HostFacts) -> bool {
+    let changes = choice::changes(&facts.directories, &plan.app).unwrap_or_default();
+    !choice::wanted(&plan.logs.sinks, &changes).is_empty()
+}
+
 /// The plan with the log socket that there is: a second run under one name has another.
 fn logging_to<'a>(plan: &'a Plan, logs: Option<&Holder>) -> Cow<'a, Plan> {
     let socket = logs.map(Holder::socket);
@@ -266,14 +274,32 @@ fn logging_to<'a>(plan: &'a Plan, logs: Option<&Holder>) -> Cow<'a, Plan> {
     Cow::Owned(Plan { log_socket: socket, ..plan.clone() })
 }
 
-/// The program has ended: everything it wrote goes into its log, and from there to the sinks.
-fn conclude(logs: Option<Holder>, output: &Output) -> Vec<(String, u64)> {
+/// The program has ended: everything it wrote goes into its log, and that it crashed, if so; and from
+/// there to the sinks.
+fn conclude(
+    logs: Option<Holder>,
+    output: &Output,
+    plan: &Plan,
+    outcome: Option<&Outcome>,
+) -> Vec<(String, u64)> {
     let Some(mut logs) = logs else { return Vec::new() };
     logs.collect();
+    if let Some(record) = outcome.and_then(|outcome| crashed(&logs, plan, outcome)) {
+        logs.say(record);
+    }
     if let Output::Kept { tail, .. } = output {
         tail.settle();
     }
     logs.finish()
+}
+
+/// The record of a crash, with the last lines that are in the log.
+fn crashed(logs: &Holder, plan: &Plan, outcome: &Outcome) -> Option<AgentRecord> {
+    let (folder, started) = logs.log();
+    let tail = Tail::default();
+    tail.follow(folder, started);
+    let since = Duration::from_nanos(when::recorded(started)?);
+    crash::of(plan, outcome, since, &|| tail.lines().into_iter().map(|line| line.text).collect())
 }
 
 fn explain(error: WatchError, steps: &[Step]) -> RunError {

@@ -102,6 +102,7 @@ fn facts(host: &str) -> HostFacts {
         forwards_ipv6: false,
         resolvers: vec![[192, 0, 2, 53].into()],
         files_limit: 1_048_576,
+        core_limit: u64::MAX,
         log_sync: true,
         subordinate: match host {
             "clash" => vec![("ann".to_owned(), 1_900_000_000, 65_536)],

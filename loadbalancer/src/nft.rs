@@ -12,11 +12,23 @@
 mod batch;
 mod encode;
 mod expression;
+mod field;
+mod fill;
+mod lookup;
 mod lower;
+mod read;
+mod set;
 mod statement;
 mod table;
 mod text;
 
 pub use batch::{Batch, Encoded};
-pub use statement::{Device, Family, Network, Relation, Side, State, Statement, Transport};
-pub use table::{Base, Chain, Hook, Kind, Policy, Rule, Sight, Table};
+pub use field::Field;
+pub use read::{
+    Present, elements, elements_request, generation, generation_request, table, table_request,
+};
+pub use set::{Content, Datum, Element, Set, Value};
+pub use statement::{
+    Device, Family, Network, Rejection, Relation, Side, State, Statement, Transport,
+};
+pub use table::{Base, Chain, Hook, Kind, Owner, Policy, Rule, Sight, Table};

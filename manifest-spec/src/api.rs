@@ -12,6 +12,8 @@
 //! | [`events`] | what happened, one line each |
 //! | [`exec`] | a command inside an instance, and its frames |
 //! | [`host`] | the daemon itself |
+//! | [`logs`] | what apps wrote |
+//! | [`sinks`] | where that goes |
 //! | [`audit`] | who did what |
 //! | [`failure`] | the answer to what did not work |
 
@@ -22,9 +24,11 @@ pub mod events;
 pub mod exec;
 pub mod failure;
 pub mod host;
+pub mod logs;
+pub mod sinks;
 
 pub use apps::{
-    AppList, AppStatus, AppSummary, Changed, FailedRollout, InstanceState, InstanceStatus,
+    AppList, AppStatus, AppSummary, Changed, FailedRollout, InstanceState, InstanceStatus, LogFlow,
     PortStatus, Pressure, Rollout, ScaleRequest, ServiceRequest, ServiceStatus, Usage, Wanted,
 };
 pub use audit::{AuditEntry, AuditList, AuditOutcome};
@@ -37,6 +41,8 @@ pub use events::{Event, EventKind};
 pub use exec::{ExecRequest, Exit, Frame, FrameError, Frames, Terminal};
 pub use failure::{DiagnosticBody, ErrorBody, ErrorCode};
 pub use host::{HostDirectories, HostStatus};
+pub use logs::{LogLine, LogQuery};
+pub use sinks::{SinkList, SinkStatus, SinkTestRequest, SinkTrial, SinkTrials};
 
 /// The version of the API: the first component of every path.
 pub const VERSION: &str = "v1";

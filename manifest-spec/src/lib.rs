@@ -13,6 +13,7 @@
 //! | [`error`] | diagnostics and how they are printed |
 //! | [`schema`](mod@schema) | the JSON Schema and the key reference, derived from the decoders |
 //! | [`policy`] | what the operator of a host allows |
+//! | [`plugin`] | what hostd and a policy plugin say to each other |
 //! | [`wire`] | what the app sees |
 //! | [`log`] | what stands in a log: records, and what they belong to |
 //! | [`api`] | what a client and hostd say to each other |
@@ -32,6 +33,7 @@ pub mod manifest;
 pub mod names;
 mod offset;
 pub mod origin;
+pub mod plugin;
 pub mod policy;
 pub mod quantity;
 mod raw;

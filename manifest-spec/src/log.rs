@@ -5,6 +5,7 @@
 //! of the OpenTelemetry log data model (1.0), flattened.
 
 pub mod metrics;
+pub mod sinks;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -168,6 +169,10 @@ pub mod attribute {
     pub const EXCEPTION_FINGERPRINT: &str = "exception.fingerprint";
     /// `python`, `java`, `node`, `ruby`, `go`, `rust`; `signal` for a crash.
     pub const EXCEPTION_LANGUAGE: &str = "exception.language";
+    /// Of a crash by a signal: the last lines that the program wrote, a list.
+    pub const CRASH_LAST_LINES: &str = "crash.last_lines";
+    /// Of a crash by a signal: where its core is, or how to get one.
+    pub const CRASH_CORE: &str = "crash.core";
     /// Who sent a datagram, as a word: `user`, `daemon`, `local0` (RFC 5424, table 1).
     pub const SYSLOG_FACILITY: &str = "syslog.facility";
     /// Its severity by syslog's own scale: `emerg` to `debug` (RFC 5424, table 2).
@@ -198,4 +203,16 @@ pub mod attribute {
     pub const GAP_FIRST: &str = "gap.first";
     /// Why they were lost.
     pub const GAP_CAUSE: &str = "gap.cause";
+
+    /// What stands in front of an attribute of the app's own that is called like one of the agent's.
+    pub const OF_APP: &str = "app.";
+
+    /// Whether only the agent gives attributes of this name. Those of `syslog.`, `journal.` and `code.`
+    /// are what a program says of itself.
+    #[must_use]
+    pub fn is_agents(name: &str) -> bool {
+        [STREAM, PART, LAST_PART, BYTES_HEX, GAP].contains(&name)
+            || name.starts_with("exception.")
+            || name.starts_with("gap.")
+    }
 }

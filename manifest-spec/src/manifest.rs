@@ -248,6 +248,8 @@ pub struct Limits {
     pub files: Option<u32>,
     /// Weight of its disk time, 100 for who says nothing.
     pub io: Option<u16>,
+    /// Largest core file.
+    pub core: Option<Bytes>,
 }
 
 /// A program run on a trigger.

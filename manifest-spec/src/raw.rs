@@ -196,6 +196,8 @@ table! {
         files: Whole<1, { limits::FILES }> = "65536, or the host's hard limit if that is lower", "1024";
         /// Share of disk time beside the host's other instances, as a weight.
         io: Whole<1, { limits::IO_WEIGHT }> = "100, as for everybody", "500";
+        /// Largest core file of a process that crashes, where the host leaves it to the program.
+        core: Bytes = "none is written", "\"64M\"";
     }
 }
 

@@ -16,6 +16,7 @@ pub mod ports;
 pub mod programs;
 pub mod random;
 pub mod schema;
+pub mod written;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;

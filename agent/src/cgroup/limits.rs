@@ -126,6 +126,7 @@ mod tests {
         processes: Some(64),
         io: Some(1000),
         files: 256,
+        core: 0,
     };
 
     fn shown(lines: &[Line]) -> String {

@@ -4,12 +4,15 @@
 //! these; nothing else changes the world.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use manifest_spec::api::{
     AppList, AppStatus, AuditEntry, Changed, DeployRequest, Deployed, Difference, ErrorBody,
-    Event as Told, ExecRequest, History, HostStatus, PlanRequest, RemoveRequest, RollbackRequest,
-    ScaleRequest, ServiceRequest,
+    Event as Told, ExecRequest, History, HostStatus, LogQuery, PlanRequest, RemoveRequest,
+    RollbackRequest, ScaleRequest, ServiceRequest, SinkList, SinkTestRequest,
 };
+use manifest_spec::log::metrics::PipelineMetrics;
+use manifest_spec::log::sinks::{SinkEntry, SinkName};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -18,6 +21,7 @@ use super::probe::{InsideCheck, Verdict};
 use crate::keep::assignment::Name;
 use crate::keep::status::Ending;
 use crate::keep::wire::News;
+use crate::plan::PlannedSink;
 
 /// What happened.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub enum Event {
     Inside(Mark, InsideCheck),
     /// A command that runs inside an instance is to be sent a signal.
     SignalInside(Mark, u32, i32),
+    /// How logs do, each by its instance.
+    Logs(Vec<(String, PipelineMetrics)>),
     /// A child has ended.
     Children,
     /// Somebody wants hostd to end; the instances go on.
@@ -87,6 +93,16 @@ pub enum Call {
         /// Only of this app.
         app: Option<String>,
     },
+    /// What apps wrote.
+    Logs(Box<LogQuery>),
+    /// Where that goes, of one app or of all.
+    Sinks(Option<String>),
+    /// One more sink of an app.
+    AddSink(String, Box<SinkEntry>),
+    /// One less.
+    RemoveSink(String, SinkName),
+    /// One record to sinks of an app.
+    TestSinks(String, Box<SinkTestRequest>),
     /// Run a command inside an instance.
     Exec(String, Box<ExecRequest>),
     /// Stop every instance in order and start none until hostd is started anew: the host goes down.
@@ -110,11 +126,14 @@ impl Call {
             Call::Rollback(app, _) => ("rollback", app.clone()),
             Call::Remove(app, _) => ("remove", app.clone()),
             Call::Exec(app, _) => ("exec", app.clone()),
+            Call::AddSink(app, _) => ("add-sink", app.clone()),
+            Call::RemoveSink(app, _) => ("remove-sink", app.clone()),
             Call::Halt => ("halt", String::new()),
             Call::Host | Call::Apps | Call::App(_) | Call::Plan(_) | Call::History(_) => {
                 return None;
             }
-            Call::Events { .. } | Call::Audit { .. } => return None,
+            Call::Events { .. } | Call::Logs(_) | Call::Audit { .. } => return None,
+            Call::Sinks(_) | Call::TestSinks(..) => return None,
         })
     }
 }
@@ -138,6 +157,12 @@ pub enum Reply {
     History(Box<History>),
     /// To [`Call::Events`].
     Events(Vec<Told>, broadcast::Receiver<Told>),
+    /// To [`Call::Logs`]: where the logs are, and what is wanted of them.
+    Logs(PathBuf, Box<LogQuery>),
+    /// To [`Call::Sinks`].
+    Sinks(SinkList),
+    /// To [`Call::TestSinks`]: which they are.
+    TestSinks(Vec<PlannedSink>),
     /// To [`Call::Exec`].
     Exec(Box<Running>),
     /// To [`Call::Audit`].

@@ -21,6 +21,7 @@
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
 //! | [`shown`], [`chronicle`] | how things stand, what happened |
+//! | [`records`], [`sinks`], [`gauge`] | what apps wrote, where that goes, how it does |
 //! | [`server`], [`routes`], [`refusal`], [`peer`] | the API |
 //! | [`place`] | hostd's own place: its lock, its socket, who started it |
 //! | [`ending`] | the end of hostd, and of the machine |
@@ -31,6 +32,7 @@ mod difference;
 mod ending;
 mod event;
 pub mod front;
+mod gauge;
 mod hearing;
 mod inside;
 mod keeper;
@@ -42,6 +44,7 @@ pub mod place;
 mod ports;
 mod probe;
 mod record;
+mod records;
 mod recover;
 mod refusal;
 mod rollout;
@@ -50,6 +53,7 @@ mod server;
 pub mod services;
 mod session;
 mod shown;
+mod sinks;
 mod store;
 mod watch;
 mod world;
@@ -124,6 +128,7 @@ async fn live(
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
     place.settle().map_err(DaemonError::Place)?;
     tokio::task::spawn_local(signals(sender.clone())?);
+    tokio::task::spawn_local(gauge::watch(place.directories().clone(), sender.clone()));
     world.recover().map_err(DaemonError::Store)?;
     let listener = place.listen().map_err(DaemonError::Place)?;
     tokio::task::spawn_local(server::serve(listener, sender));

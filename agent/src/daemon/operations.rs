@@ -34,10 +34,22 @@ impl World {
             Call::Events { app: None, .. } => {
                 return Err(refusal::owner_only(peer, "follow the events of every app"));
             }
+            Call::Logs(query) if query.app.is_none() && peer.is_owner() => return Ok(()),
             Call::Audit { .. } | Call::Halt if peer.is_owner() => return Ok(()),
             Call::Audit { .. } => return Err(refusal::owner_only(peer, "read the audit log")),
             Call::Halt => return Err(refusal::owner_only(peer, "stop every app of the host")),
             Call::Events { app: Some(app), .. } | Call::App(app) => (app, Verb::Look),
+            // What a program writes can hold what its variables do.
+            Call::Logs(query) => match &query.app {
+                Some(app) => (app, Verb::Deploy),
+                None => return Err(refusal::owner_only(peer, "read the logs of every app")),
+            },
+            Call::Sinks(None) if peer.is_owner() => return Ok(()),
+            Call::Sinks(None) => return Err(refusal::owner_only(peer, "see every sink")),
+            // Addresses can hold what identifies the app there.
+            Call::Sinks(Some(app)) => (app, Verb::Deploy),
+            Call::AddSink(app, _) | Call::RemoveSink(app, _) => (app, Verb::Deploy),
+            Call::TestSinks(app, _) => (app, Verb::Deploy),
             Call::History(app) => (app, Verb::Deploy),
             Call::Stop(app, _) | Call::Start(app, _) => (app, Verb::Control),
             Call::Restart(app, _) | Call::Scale(app, _) => (app, Verb::Control),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use manifest_spec::api::{DiagnosticBody, ErrorBody, ErrorCode};
+use manifest_spec::log::sinks::SinkName;
 use manifest_spec::manifest::SinkTarget;
 use manifest_spec::policy::Verb;
 
@@ -130,6 +131,46 @@ pub(super) fn unknown_app(name: &str, apps: &BTreeMap<String, App>) -> ErrorBody
     };
     let message = format!("no app {name:?} is deployed");
     hinted(body(ErrorCode::NotFound, failure::DATA, message), hint)
+}
+
+/// The app has no such sink.
+pub fn unknown_sink(app: &str, name: &SinkName, known: &[SinkName]) -> ErrorBody {
+    let message = format!("{app} has no sink {name}");
+    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let hint = match names.is_empty() {
+        true => "it has none at all".to_owned(),
+        false => format!("its sinks are {}", names.join(", ")),
+    };
+    hinted(body(ErrorCode::NotFound, failure::DATA, message), hint)
+}
+
+/// What is to be added is no sink.
+pub fn sink_entry(message: &str, hint: Option<&str>) -> ErrorBody {
+    let hint = hint.map(str::to_owned);
+    ErrorBody { hint, ..body(ErrorCode::BadRequest, failure::USAGE, message) }
+}
+
+/// Nothing was written that is asked for.
+pub fn no_logs(app: Option<&str>) -> ErrorBody {
+    let message = match app {
+        Some(app) => format!("there are no logs of {app} that this could be about"),
+        None => "there are no logs yet".to_owned(),
+    };
+    hinted(
+        body(ErrorCode::NotFound, failure::DATA, message),
+        "`hostctl status` names the services and instances of an app",
+    )
+}
+
+/// More logs than one answer can be made of.
+pub fn too_many_logs(count: usize) -> ErrorBody {
+    let message = format!("{count} instances have logs, too many for one answer");
+    hinted(body(ErrorCode::BadRequest, failure::USAGE, message), "name an app or a service")
+}
+
+/// Logs are there and can't be read.
+pub fn unread(message: &str) -> ErrorBody {
+    body(ErrorCode::Unavailable, failure::UNAVAILABLE, message)
 }
 
 /// The app has no such service.

@@ -3,7 +3,7 @@
 //! Invariant: [`ROUTES`] is the whole API, held against its OpenAPI description by a test; pure.
 
 use hyper::Method;
-use manifest_spec::api::{AuditList, ErrorBody};
+use manifest_spec::api::{AuditList, ErrorBody, LogQuery};
 use serde::de::DeserializeOwned;
 
 use super::event::{Call, Reply};
@@ -25,7 +25,7 @@ const fn route_of(method: &'static str, path: &'static str, operation: &'static 
 }
 
 /// Every operation.
-pub const ROUTES: [Route; 15] = [
+pub const ROUTES: [Route; 20] = [
     route_of("GET", "/v1/host", "host"),
     route_of("POST", "/v1/halt", "halt"),
     route_of("GET", "/v1/apps", "apps"),
@@ -41,6 +41,11 @@ pub const ROUTES: [Route; 15] = [
     route_of("GET", "/v1/apps/{app}/history", "history"),
     route_of("POST", "/v1/apps/{app}/exec", "exec"),
     route_of("GET", "/v1/events", "events"),
+    route_of("GET", "/v1/logs", "logs"),
+    route_of("GET", "/v1/sinks", "sinks"),
+    route_of("POST", "/v1/apps/{app}/sinks", "add_sink"),
+    route_of("DELETE", "/v1/apps/{app}/sinks", "remove_sink"),
+    route_of("POST", "/v1/apps/{app}/sinks/test", "test_sinks"),
 ];
 
 /// The operation that only root may ask for beside those above.
@@ -84,6 +89,14 @@ pub fn route(
             since: parameter(query, "since").and_then(|text| text.parse().ok()).unwrap_or(0),
             app: parameter(query, "app"),
         },
+        "sinks" => Call::Sinks(parameter(query, "app")),
+        "add_sink" => Call::AddSink(app, Box::new(read(body)?)),
+        "remove_sink" => Call::RemoveSink(app, read(body)?),
+        "test_sinks" => Call::TestSinks(app, Box::new(read_or_default(body)?)),
+        "logs" => {
+            let query = LogQuery::read(query).map_err(|error| refusal::bad_request(&error))?;
+            Call::Logs(Box::new(query))
+        }
         _ => Call::Audit {
             count: parameter(query, "count").and_then(|text| text.parse().ok()).unwrap_or(100),
         },
@@ -105,7 +118,10 @@ pub fn body(reply: &Reply) -> Result<Vec<u8>, ErrorBody> {
         Reply::Changed(changed) => server::line(changed),
         Reply::History(history) => server::line(history),
         Reply::Audit(entries) => server::line(&AuditList { entries: entries.clone() }),
-        Reply::Events(..) | Reply::Exec(_) => return Err(refusal::bad_request("a stream")),
+        Reply::Sinks(list) => server::line(list),
+        Reply::Events(..) | Reply::Logs(..) | Reply::TestSinks(_) | Reply::Exec(_) => {
+            return Err(refusal::bad_request("a stream"));
+        }
     })
 }
 

@@ -16,22 +16,28 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use manifest_spec::api::exec::PROTOCOL;
+use manifest_spec::api::logs::INSTANCES;
 use manifest_spec::api::{ErrorBody, Event as Told};
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
 
 use super::event::{Call, Event, Reply, Running};
 use super::peer::Peer;
-use super::{refusal, routes, session};
+use super::{records, refusal, routes, session};
+use crate::clock::since_epoch;
+use crate::logs::choice;
 
 /// Largest request, in bytes: a manifest with everything around it.
 const LIMIT: usize = 4 << 20;
 
 /// How long a client may take to send the head of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One JSON object a line.
+const LINES: &str = "application/x-ndjson";
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -83,6 +89,7 @@ async fn answer(
     };
     let app = match &call {
         Call::Events { app, .. } => app.clone(),
+        Call::TestSinks(app, _) => Some(app.clone()),
         _ => None,
     };
     let exec = matches!(call, Call::Exec(..));
@@ -96,6 +103,14 @@ async fn answer(
     }
     match answered.await {
         Ok(Ok(Reply::Events(past, future))) => stream(past, future, follow, app),
+        Ok(Ok(Reply::Logs(logs, query))) => match records::begin(logs, *query) {
+            Ok((instances, receiver)) => written(instances, receiver),
+            Err(error) => refused(&error),
+        },
+        Ok(Ok(Reply::TestSinks(sinks))) => {
+            let trials = choice::try_out(&app.unwrap_or_default(), &sinks, since_epoch).await;
+            whole(StatusCode::OK, "application/json", line(&trials))
+        }
         Ok(Ok(Reply::Exec(running))) => upgraded(upgrade, *running),
         Ok(Ok(reply)) => routes::body(&reply).map_or_else(
             |error| refused(&error),
@@ -133,7 +148,6 @@ fn stream(
     follow: bool,
     app: Option<String>,
 ) -> Response<Body> {
-    const LINES: &str = "application/x-ndjson";
     let lines: Vec<u8> = past.iter().flat_map(line).collect();
     if !follow {
         return whole(StatusCode::OK, LINES, lines);
@@ -144,9 +158,18 @@ fn stream(
     response
 }
 
-/// A body of events as they happen.
+/// Records as lines of JSON, as they are read.
+fn written(instances: usize, receiver: mpsc::Receiver<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Following { receiver }.boxed());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(LINES));
+    headers.insert(INSTANCES, header::HeaderValue::from(instances));
+    response
+}
+
+/// A body that is made while it is sent.
 struct Following {
-    receiver: tokio::sync::mpsc::Receiver<Bytes>,
+    receiver: mpsc::Receiver<Bytes>,
 }
 
 impl Following {
@@ -157,7 +180,7 @@ impl Following {
         app: Option<String>,
     ) -> Following {
         let wanted = move |event: &Told| event.seq >= next && (app.is_none() || event.app == app);
-        let (sender, receiver) = tokio::sync::mpsc::channel(16);
+        let (sender, receiver) = mpsc::channel(16);
         tokio::task::spawn_local(async move {
             if !past.is_empty() && sender.send(Bytes::from(past)).await.is_err() {
                 return;

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use manifest_spec::api::{
     AppList, AppStatus, AppSummary, ErrorBody, FailedRollout, History, HostDirectories, HostStatus,
-    InstanceState, InstanceStatus, OverridesWire, PortOffset, PortStatus, Pressure, Rollout,
-    ServiceStatus, Usage, VersionEntry,
+    InstanceState, InstanceStatus, LogFlow, OverridesWire, PortOffset, PortStatus, Pressure,
+    Rollout, ServiceStatus, Usage, VersionEntry,
 };
+use manifest_spec::log::metrics::PipelineMetrics;
 use manifest_spec::policy::Verb;
 
 use super::live::Live;
@@ -22,6 +23,7 @@ use crate::cgroup::{Cgroups, folder, scope, usage};
 use crate::keep::assignment::Name;
 use crate::keep::wire::Order;
 use crate::lease::holder;
+use crate::logs::choice;
 use crate::supervise::instance::State;
 
 impl World {
@@ -177,6 +179,7 @@ impl World {
             next_try_ms: next.map(|at| now_ms + at.saturating_sub(now).as_millis() as u64),
             ports: service.map(|service| ports(live, service)).unwrap_or_default(),
             usage: live.link.as_ref().and_then(|_| measured(live, service)),
+            log: choice::metrics(&self.directories, &live.name.to_string()).map(|one| flow(&one)),
             last_lines: live.tail.iter().map(|line| cleaned(line)).collect(),
             denied: live.denied.clone(),
         }
@@ -229,6 +232,17 @@ fn entry(version: &VersionRecord) -> VersionEntry {
             set: overrides.set.clone(),
             port_offset: PortOffset::By(overrides.port_offset),
         },
+    }
+}
+
+/// How a log does, in short.
+fn flow(metrics: &PipelineMetrics) -> LogFlow {
+    LogFlow {
+        lines: metrics.lines_in,
+        dropped: metrics.lines_dropped,
+        stalled_ms: metrics.stalled_ms,
+        sinks: metrics.sinks.len() as u32,
+        sinks_down: metrics.sinks.iter().filter(|sink| sink.last_error.is_some()).count() as u32,
     }
 }
 

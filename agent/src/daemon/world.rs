@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::chronicle::Chronicle;
 use super::event::{Call, Event, Mark, Reply};
 use super::front::Front;
+use super::gauge::Seen;
 use super::live::Live;
 use super::peer::Peer;
 use super::record::{AppRecord, VersionRecord};
@@ -76,6 +77,8 @@ pub struct World {
     pub(super) unwritten: BTreeSet<Name>,
     /// When a refusal was last recorded, and how many since then were not.
     pub(super) refusals: (Option<Instant>, u32),
+    /// What was seen of how logs do, by instance.
+    pub(super) gauged: BTreeMap<String, Seen>,
     /// Where the folders of its instances are, below RUN.
     pub(super) place: String,
     /// Who shows what instances write, if somebody does.
@@ -149,6 +152,7 @@ impl World {
             commands: 0,
             unwritten: BTreeSet::new(),
             refusals: (None, 0),
+            gauged: BTreeMap::new(),
             place: folder::INSTANCES.to_owned(),
             front: None,
             stuck: None,
@@ -177,6 +181,7 @@ impl World {
             Event::Verdict(mark, verdict) => self.judged(&mark, verdict),
             Event::Inside(mark, check) => self.check_inside(&mark, check),
             Event::SignalInside(mark, id, signal) => self.signal_inside(&mark, id, signal),
+            Event::Logs(all) => self.gauge(all),
             Event::Children => reap(),
             Event::End => {}
         }
@@ -260,6 +265,13 @@ impl World {
             Call::Events { since, app } => {
                 let past = self.chronicle.since(since, app.as_deref());
                 Ok(Reply::Events(past, self.chronicle.follow()))
+            }
+            Call::Logs(query) => Ok(Reply::Logs(self.directories.logs(), query)),
+            Call::Sinks(app) => self.sinks(app.as_deref()).map(Reply::Sinks),
+            Call::AddSink(app, entry) => self.add_sink(&app, *entry, peer).map(Reply::Changed),
+            Call::RemoveSink(app, name) => self.remove_sink(&app, &name, peer).map(Reply::Changed),
+            Call::TestSinks(app, request) => {
+                self.sinks_to_test(&app, *request, peer).map(Reply::TestSinks)
             }
             Call::Exec(app, request) => {
                 self.execute(&app, *request, peer).map(|all| Reply::Exec(Box::new(all)))

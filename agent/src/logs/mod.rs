@@ -18,14 +18,20 @@
 //! | [`segment`] | the log on disk |
 //! | [`route`] | from the log to sinks |
 //! | [`sink`] | the kinds of sinks |
+//! | [`read`] | the logs of several instances, for whoever looks at them |
+//! | [`choice`] | which sinks an app has, beside its manifest |
+//! | [`crash`] | the record of a program that a signal ended |
 //! | [`tail`] | the last lines of a program |
 //! | [`file`] | files that are sinks, before a program starts |
 //! | [`stamp`](mod@stamp) | times as records have them |
 
+pub mod choice;
 mod collect;
+pub mod crash;
 mod file;
 pub mod holder;
 pub mod logger;
+pub mod read;
 pub mod route;
 pub mod segment;
 pub mod shape;

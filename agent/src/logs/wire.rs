@@ -23,6 +23,9 @@ pub const PROGRAM: &str = "hostctl-logger";
 /// The exit code of a logger that has nothing to do until more is written.
 pub const IDLE: u8 = 3;
 
+/// The exit code of a logger that leaves its work to another one, which is to be started at once.
+pub const AGAIN: u8 = 4;
+
 /// How long an age of records without a bound is, in seconds: a thousand years.
 const EVER: u64 = 1000 * 365 * 86_400;
 

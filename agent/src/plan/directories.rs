@@ -92,6 +92,11 @@ impl Directories {
         self.state.join("data").join(app)
     }
 
+    /// The logs of all apps.
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("logs")
+    }
+
     /// The log socket of an instance, by the name that people know it by.
     pub fn log_socket(&self, instance: &str) -> PathBuf {
         self.run.join("logs").join(instance).join("socket")

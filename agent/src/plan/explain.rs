@@ -70,6 +70,9 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         add("io", format!("weight {weight}"), "limits.io");
     }
     add("files", limits.files.to_string(), "limits.files");
+    if limits.core > 0 {
+        add("core", Bytes(limits.core).to_string(), "limits.core");
+    }
     add("ready", plan.ready.to_string(), "ready");
     if let Some(health) = &plan.health {
         add("health", health.to_string(), "health");

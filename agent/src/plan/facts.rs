@@ -61,6 +61,8 @@ pub struct HostFacts {
     pub resolvers: Vec<IpAddr>,
     /// Hard limit of open files of the caller.
     pub files_limit: u64,
+    /// Hard limit of the size of a core file, in bytes.
+    pub core_limit: u64,
     /// Uid ranges of subordinate ids: owner, first, count (subuid(5), subgid(5)).
     pub subordinate: Vec<(String, u64, u64)>,
     /// Whether logs are brought to the disk. `HOSTCTL_LOG_SYNC=off` says no: for benchmarks, which
@@ -90,6 +92,7 @@ impl HostFacts {
         let groups = host_sys::creds::groups().unwrap_or_else(|_| vec![gid]);
         let text = |path| std::fs::read_to_string(path).unwrap_or_default();
         let files = host_sys::limit::get(host_sys::limit::Limit::Files);
+        let core = host_sys::limit::get(host_sys::limit::Limit::Core);
         let systemd = scope::is_booted();
         Ok(HostFacts {
             kernel: kernel(),
@@ -109,6 +112,7 @@ impl HostFacts {
             forwards_ipv6: private::forwards_ipv6(),
             resolvers: resolvers(),
             files_limit: files.map_or(1024, |(_, hard)| hard),
+            core_limit: core.map_or(0, |(_, hard)| hard),
             subordinate: if uid == 0 { subordinate() } else { Vec::new() },
             log_sync: variable(LOG_SYNC).as_deref() != Some("off"),
             directories: Directories::from_environment(uid == 0, variable)?,

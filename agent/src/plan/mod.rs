@@ -266,6 +266,8 @@ pub struct PlannedLimits {
     pub io: Option<u16>,
     /// Descriptors of one process; always limited.
     pub files: u32,
+    /// Bytes of a core file; 0 for none.
+    pub core: u64,
 }
 
 /// A promise that is not kept here, with the reason.

@@ -160,11 +160,19 @@ pub(super) fn limits(
     ceiling("cpu", asked.cpu.map(|cpu| cpu.0.into()), top.cpu.map(|cpu| cpu.0.into()), &share);
     ceiling("processes", asked.processes.map(u64::from), top.processes.map(u64::from), &plain);
     ceiling("files", Some(files), top.files.map(u64::from), &plain);
+    let core = asked.core.map_or(0, |bytes| bytes.0);
+    if core > facts.core_limit {
+        let limit = size(facts.core_limit);
+        let message = format!("{} is above the hard limit of core files here, {limit}", size(core));
+        let hint = "lower it, or raise the limit with `ulimit -Hc` or LimitCORE=";
+        errors.push(Diagnostic::new(format!("{prefix}limits.core"), message).with_hint(hint));
+    }
     PlannedLimits {
         memory: asked.memory.map(|bytes| bytes.0),
         cpu: asked.cpu.map(|cpu| cpu.0),
         processes: asked.processes,
         io: asked.io,
         files: u32::try_from(files).unwrap_or(u32::MAX),
+        core,
     }
 }

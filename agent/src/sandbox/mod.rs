@@ -264,7 +264,7 @@ fn bind(grant: &Grant, plan: &Plan) -> Bind {
 fn privileges(plan: &Plan, facts: &HostFacts) -> Vec<Step> {
     let (uid, gid) = plan.identity.ids();
     let mut steps = vec![
-        Step::Limit { limit: Limit::Core, value: 0 },
+        Step::Limit { limit: Limit::Core, value: plan.limits.core },
         Step::Limit { limit: Limit::Files, value: u64::from(plan.limits.files) },
     ];
     if let Some(processes) = plan.limits.processes.filter(|_| counts_by_user(plan)) {

@@ -106,6 +106,15 @@ pub fn read_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
     open_in_root(root, path, flags, ResolveFlag::RESOLVE_NO_MAGICLINKS)
 }
 
+/// Open an object for reading below `root` as if `root` were `/`, refusing every symbolic link.
+///
+/// # Errors
+/// `ELOOP` for a symbolic link; else what openat2(2) says.
+pub fn read_below(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    open_in_root(root, path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS)
+}
+
 /// Hold the object at `path` below `root` as [`read_in_root`] finds it.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvmsg, sendto,
-    socket,
+    setsockopt, socket, sockopt,
 };
 
 use crate::raw::check;
@@ -85,6 +85,15 @@ impl Netlink {
         netlink.option(libc::NETLINK_EXT_ACK, 1)?;
         netlink.option(libc::NETLINK_CAP_ACK, 1)?;
         Ok(netlink)
+    }
+
+    /// Have room for what is sent and for what is received, in bytes, past the host's limits.
+    ///
+    /// # Errors
+    /// `EPERM` without CAP_NET_ADMIN.
+    pub fn enlarge(&self, send: usize, receive: usize) -> Result<()> {
+        setsockopt(&self.fd, sockopt::SndBufForce, &send)?;
+        setsockopt(&self.fd, sockopt::RcvBufForce, &receive)
     }
 
     /// Hear of changes: one of the family's groups, such as RTNLGRP_LINK (rtnetlink(7)).

@@ -36,3 +36,13 @@ pub fn wait(interests: &[Interest<'_>], timeout: Option<Duration>) -> Result<Vec
     }
     Ok(fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect())
 }
+
+/// Whether nobody is left to read what is written to this descriptor: the other end of a pipe, a
+/// socket or a terminal is closed. A file is always read.
+pub fn is_abandoned(fd: BorrowedFd<'_>) -> bool {
+    // What is told without being asked for: POLLERR, POLLHUP.
+    let mut fds = [PollFd::new(fd, PollFlags::empty())];
+    let told = nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok();
+    let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+    told && fds[0].revents().is_some_and(|events| events.intersects(gone))
+}

@@ -19,6 +19,18 @@ pub mod number {
     pub const QUIT: i32 = libc::SIGQUIT;
     /// Can't be caught.
     pub const KILL: i32 = libc::SIGKILL;
+    /// What is no instruction was to be executed.
+    pub const ILL: i32 = libc::SIGILL;
+    /// A trap of a debugger, or the compiler's for what can't be.
+    pub const TRAP: i32 = libc::SIGTRAP;
+    /// abort(3).
+    pub const ABRT: i32 = libc::SIGABRT;
+    /// Memory that is not there was used.
+    pub const BUS: i32 = libc::SIGBUS;
+    /// An arithmetic operation has no result.
+    pub const FPE: i32 = libc::SIGFPE;
+    /// Memory that the process does not have was used.
+    pub const SEGV: i32 = libc::SIGSEGV;
     /// User-defined.
     pub const USR1: i32 = libc::SIGUSR1;
     /// User-defined.

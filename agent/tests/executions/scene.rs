@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agent::lease::ledger::Choice;
@@ -38,7 +39,10 @@ impl Scene {
 
     /// A program that is asked to end gets this long.
     pub fn with_grace(grace: Duration) -> Scene {
-        let root = std::env::temp_dir().join(format!("executions-{}", std::process::id()));
+        // The logger of the scene before may still be at work in its own.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("executions-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let root = std::env::temp_dir().join(name);
         fs::create_dir_all(root.join("app")).unwrap();
         let mut facts = HostFacts::probe().unwrap();
         let [state, run, config] = ["state", "run", "config"].map(|name| root.join(name));

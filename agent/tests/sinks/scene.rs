@@ -61,7 +61,7 @@ pub fn sink(to: &str) -> Wanted {
         headers: Vec::new(),
         folder: "/".into(),
     };
-    Wanted { sink: planned, from_beginning: false }
+    Wanted { sink: planned, added: false, from_beginning: false }
 }
 
 /// The same with a filter.

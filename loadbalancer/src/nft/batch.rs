@@ -3,21 +3,22 @@
 //! Invariant: a batch is one sendmsg(2), and the kernel does all of it or nothing.
 
 use super::encode::{Attributes, INET, NETDEV, message};
+use super::field::row;
 use super::lower::lower;
-use super::{Base, Chain, Hook, Kind, Policy, Rule, Sight, Table};
+use super::{Base, Chain, Hook, Kind, Owner, Policy, Rule, Sight, Table};
 
 /// NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND (netlink(7)).
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
 const EXCLUSIVE: u16 = 0x200;
-const CREATE: u16 = 0x400;
+pub(super) const CREATE: u16 = 0x400;
 const APPEND: u16 = 0x800;
 /// NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END.
 const BEGIN: u16 = 16;
 const END: u16 = 17;
 /// NFNL_SUBSYS_NFTABLES: the upper byte of its messages' types.
 const NFTABLES: u16 = 10;
-/// NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE.
+/// NFT_MSG_NEWTABLE and its like.
 const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
@@ -46,6 +47,11 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
     /// The object a refusal's sequence number means.
     pub fn object(&self, sequence: u32) -> &str {
         let index = (sequence as usize).checked_sub(1);
@@ -64,11 +70,18 @@ impl Batch {
             format!("table {}", table.name),
             |attributes| {
                 attributes.string(1, &table.name);
-                if table.owned {
-                    attributes.number(2, 2); // NFT_TABLE_F_OWNER
+                if table.owner != Owner::Nobody {
+                    attributes.number(2, owner_flags(table.owner));
+                }
+                if let Some(comment) = &table.comment {
+                    // NFTNL_UDATA_TABLE_COMMENT.
+                    attributes.bytes(6, &row(0, &[comment.as_bytes(), &[0]].concat()));
                 }
             },
         );
+        for (set, id) in table.sets.iter().zip(1..) {
+            self.add_set(table, set, id);
+        }
         for chain in &table.chains {
             self.add_chain(table, chain);
         }
@@ -88,6 +101,17 @@ impl Batch {
             let object = format!("table {name}");
             self.push(INET, kind, flags, object, |attributes| attributes.string(1, name));
         }
+        self
+    }
+
+    /// Become the owner of a table (`inet`) of [`Owner::Successive`] that nobody owns now. None of
+    /// that name is made, empty; one that has another owner is an error (`EPERM`).
+    #[must_use]
+    pub fn take(mut self, name: &str) -> Batch {
+        self.push(INET, NEW_TABLE, CREATE, format!("table {name}"), |attributes| {
+            attributes.string(1, name);
+            attributes.number(2, owner_flags(Owner::Successive));
+        });
         self
     }
 
@@ -150,7 +174,7 @@ impl Batch {
         });
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         family: u8,
         kind: u16,
@@ -164,7 +188,16 @@ impl Batch {
     }
 }
 
-fn family(table: &Table) -> u8 {
+/// NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST.
+fn owner_flags(owner: Owner) -> u32 {
+    match owner {
+        Owner::Nobody => 0,
+        Owner::Socket => 1 << 1,
+        Owner::Successive => 1 << 1 | 1 << 2,
+    }
+}
+
+pub(super) fn family(table: &Table) -> u8 {
     match table.sight {
         Sight::Inet => INET,
         Sight::Netdev => NETDEV,

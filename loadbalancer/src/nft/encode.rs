@@ -37,8 +37,31 @@ impl Attributes {
     pub(super) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Attributes)) {
         let mut inner = Attributes::default();
         fill(&mut inner);
+        self.row(kind, inner);
+    }
+
+    /// The same, of attributes that are there.
+    pub(super) fn row(&mut self, kind: u16, inner: Attributes) {
         self.bytes(kind | NESTED, &inner.0);
     }
+}
+
+/// The attributes of a row, up to the first that is malformed: their kinds without flags, and what
+/// is in them.
+pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let [a, b, c, d, ..] = *bytes else { return None };
+        let length = usize::from(u16::from_ne_bytes([a, b]));
+        let value = bytes.get(4..length)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        // NLA_TYPE_MASK.
+        Some((u16::from_ne_bytes([c, d]) & 0x3fff, value))
+    })
+}
+
+/// The first attribute of a kind.
+pub(super) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
 }
 
 /// Add a message: nlmsghdr, nfgenmsg, attributes.

@@ -5,25 +5,27 @@
 
 use std::net::IpAddr;
 
-use super::expression::{Expression, Register};
-use super::{Device, Family, Network, Relation, Side, State, Statement, Transport};
+use super::expression::{Expression, Register, Target};
+use super::lookup::{by_key, choose, learn};
+use super::{Device, Family, Network, Rejection, Relation, Side, State, Statement, Transport};
 
 /// Verdicts (linux/netfilter.h, linux/netfilter/nf_tables.h).
 const DROP: i32 = 0;
 const ACCEPT: i32 = 1;
 const JUMP: i32 = -3;
+const GOTO: i32 = -4;
 const RETURN: i32 = -5;
 /// NFT_META_*.
 const IIFNAME: u32 = 6;
 const OIFNAME: u32 = 7;
-const NFPROTO: u32 = 15;
-const L4PROTO: u32 = 16;
+pub(super) const NFPROTO: u32 = 15;
+pub(super) const L4PROTO: u32 = 16;
 const PKTTYPE: u32 = 19;
 /// packet(7).
 const PACKET_HOST: u8 = 0;
 /// NFT_PAYLOAD_*_HEADER.
-const NETWORK: u32 = 1;
-const TRANSPORT: u32 = 2;
+pub(super) const NETWORK: u32 = 1;
+pub(super) const TRANSPORT: u32 = 2;
 /// NFT_CT_*, and the bit of IPS_DST_NAT.
 const STATE: u32 = 0;
 const STATUS: u32 = 2;
@@ -38,6 +40,7 @@ pub(super) fn lower(statement: &Statement) -> Vec<Expression> {
     match statement {
         Statement::Device(side, relation, device) => by_device(*side, *relation, device),
         Statement::Family(family) => by_family(*family).into(),
+        Statement::Transport(transport) => by_transport(*transport).into(),
         Statement::Address(side, relation, network) => by_address(*side, *relation, *network),
         Statement::Port(transport, side, port) => by_port(*transport, *side, *port),
         Statement::Local(side) => {
@@ -49,9 +52,11 @@ pub(super) fn lower(statement: &Statement) -> Vec<Expression> {
         }
         Statement::State(states) => {
             let bits = states.iter().fold(0, |bits, state| bits | bit(*state));
-            any_bit(Expression::Connection(STATE), bits)
+            any_bit(connection(STATE), bits)
         }
-        Statement::Redirected => any_bit(Expression::Connection(STATUS), DESTINATION_REWRITTEN),
+        Statement::Redirected => any_bit(connection(STATUS), DESTINATION_REWRITTEN),
+        Statement::Member(key, set) => by_key(key, set, None),
+        Statement::Choose(key, map) => choose(key, map),
         Statement::ForHost => vec![
             Expression::Immediate(Register::One, vec![PACKET_HOST]),
             Expression::SetMeta(PKTTYPE),
@@ -59,12 +64,24 @@ pub(super) fn lower(statement: &Statement) -> Vec<Expression> {
         Statement::Counter => vec![Expression::Counter],
         Statement::Dnat(to) => {
             let port = to.port().to_be_bytes().to_vec();
-            let nat = Expression::Nat { kind: 1, family: number(Family::of(to.ip())), port: true };
+            let family = number(Family::of(to.ip()));
+            let nat = Expression::Nat { kind: 1, family, port: Some(Register::Two) };
             let address = Expression::Immediate(Register::One, octets(to.ip()));
             vec![address, Expression::Immediate(Register::Two, port), nat]
         }
+        Statement::DnatBy(family, key, map) => {
+            let mut expressions = by_key(key, map, Some(Target::First));
+            let port = Register::Word(if *family == Family::Ipv4 { 1 } else { 4 });
+            expressions.push(Expression::Nat {
+                kind: 1,
+                family: number(*family),
+                port: Some(port),
+            });
+            expressions
+        }
+        Statement::Learn { map, key, data, seconds } => learn(map, key, data, *seconds),
         Statement::Snat(to) => {
-            let nat = Expression::Nat { kind: 0, family: number(Family::of(*to)), port: false };
+            let nat = Expression::Nat { kind: 0, family: number(Family::of(*to)), port: None };
             vec![Expression::Immediate(Register::One, octets(*to)), nat]
         }
         Statement::Masquerade => vec![Expression::Masquerade],
@@ -72,6 +89,10 @@ pub(super) fn lower(statement: &Statement) -> Vec<Expression> {
         Statement::Drop => vec![Expression::Verdict(DROP, None)],
         Statement::Return => vec![Expression::Verdict(RETURN, None)],
         Statement::Jump(chain) => vec![Expression::Verdict(JUMP, Some(chain.clone()))],
+        Statement::Goto(chain) => vec![Expression::Verdict(GOTO, Some(chain.clone()))],
+        // NFT_REJECT_TCP_RST; NFT_REJECT_ICMPX_UNREACH with NFT_REJECT_ICMPX_PORT_UNREACH.
+        Statement::Reject(Rejection::Reset) => vec![Expression::Reject { kind: 1, code: 0 }],
+        Statement::Reject(Rejection::Unreachable) => vec![Expression::Reject { kind: 2, code: 1 }],
     }
 }
 
@@ -89,20 +110,27 @@ fn by_device(side: Side, relation: Relation, device: &Device) -> Vec<Expression>
         }
         Device::Beginning(name) => name.as_bytes().to_vec(),
     };
-    vec![Expression::Meta(key), compare(relation, value)]
+    vec![meta(key), compare(relation, value)]
 }
 
-fn by_family(family: Family) -> [Expression; 2] {
-    [Expression::Meta(NFPROTO), equal([number(family) as u8])]
+pub(super) fn by_family(family: Family) -> [Expression; 2] {
+    [meta(NFPROTO), equal([number(family) as u8])]
+}
+
+fn by_transport(transport: Transport) -> [Expression; 2] {
+    [meta(L4PROTO), equal([transport.number()])]
+}
+
+fn meta(key: u32) -> Expression {
+    Expression::Meta(Register::One, key)
+}
+
+fn connection(key: u32) -> Expression {
+    Expression::Connection { to: Register::One, key, direction: None }
 }
 
 fn by_address(side: Side, relation: Relation, network: Network) -> Vec<Expression> {
-    let offset = match (network.address, side) {
-        (IpAddr::V4(_), Side::Source) => 12,
-        (IpAddr::V4(_), Side::Destination) => 16,
-        (IpAddr::V6(_), Side::Source) => 8,
-        (IpAddr::V6(_), Side::Destination) => 24,
-    };
+    let offset = address_offset(Family::of(network.address), side);
     let mut value = octets(network.address);
     let mask = mask(value.len(), network.prefix);
     value.iter_mut().zip(&mask).for_each(|(byte, mask)| *byte &= mask);
@@ -113,7 +141,7 @@ fn by_address(side: Side, relation: Relation, network: Network) -> Vec<Expressio
     }
     let length = value.len() as u32;
     let mut expressions = by_family(Family::of(network.address)).to_vec();
-    expressions.push(Expression::Payload { base: NETWORK, offset, length });
+    expressions.push(Expression::Payload { to: Register::One, base: NETWORK, offset, length });
     if !whole {
         expressions.push(Expression::Mask(mask));
     }
@@ -128,17 +156,29 @@ fn mask(bytes: usize, prefix: u8) -> Vec<u8> {
 }
 
 fn by_port(transport: Transport, side: Side, port: u16) -> Vec<Expression> {
-    // IPPROTO_TCP, IPPROTO_UDP (RFC 790).
-    let protocol = match transport {
-        Transport::Tcp => 6,
-        Transport::Udp => 17,
-    };
-    let offset = match side {
+    let offset = port_offset(side);
+    let header = Expression::Payload { to: Register::One, base: TRANSPORT, offset, length: 2 };
+    let mut expressions = by_transport(transport).to_vec();
+    expressions.extend([header, equal(port.to_be_bytes())]);
+    expressions
+}
+
+/// Where an address stands in its header (RFC 791, RFC 8200).
+pub(super) fn address_offset(family: Family, side: Side) -> u32 {
+    match (family, side) {
+        (Family::Ipv4, Side::Source) => 12,
+        (Family::Ipv4, Side::Destination) => 16,
+        (Family::Ipv6, Side::Source) => 8,
+        (Family::Ipv6, Side::Destination) => 24,
+    }
+}
+
+/// Where a port stands in its header (RFC 9293, RFC 768).
+pub(super) fn port_offset(side: Side) -> u32 {
+    match side {
         Side::Source => 0,
         Side::Destination => 2,
-    };
-    let header = Expression::Payload { base: TRANSPORT, offset, length: 2 };
-    vec![Expression::Meta(L4PROTO), equal([protocol]), header, equal(port.to_be_bytes())]
+    }
 }
 
 /// Whether one of these bits is set in what `load` loads.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::Field;
+
 /// A match or an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Statement {
@@ -9,6 +11,8 @@ pub enum Statement {
     Device(Side, Relation, Device),
     /// `meta nfproto`: the network protocol.
     Family(Family),
+    /// `meta l4proto`: the transport protocol.
+    Transport(Transport),
     /// `ip saddr` and its like.
     Address(Side, Relation, Network),
     /// `tcp dport` and its like.
@@ -19,12 +23,30 @@ pub enum Statement {
     State(Vec<State>),
     /// `ct status dnat`: the destination of the connection was rewritten, here or by another table.
     Redirected,
+    /// `… @SET`: it is one of a set.
+    Member(Vec<Field>, String),
+    /// `… vmap @MAP`: go where a map says, on where it says nothing.
+    Choose(Vec<Field>, String),
     /// `meta pkttype set host`: take it for this host's, whichever hardware address it was for.
     ForHost,
     /// `counter`.
     Counter,
     /// `dnat`: rewrite the destination.
     Dnat(SocketAddr),
+    /// `dnat … to … map @MAP`: rewrite the destination to the address and port a map says, of this
+    /// family.
+    DnatBy(Family, Vec<Field>, String),
+    /// `update @MAP`: add what packets teach, for so many seconds from now.
+    Learn {
+        /// The map.
+        map: String,
+        /// The key.
+        key: Vec<Field>,
+        /// The data, where the key is new.
+        data: Vec<Field>,
+        /// How long it stays.
+        seconds: u32,
+    },
     /// `snat`: rewrite the source address.
     Snat(IpAddr),
     /// `masquerade`: rewrite the source address to the one of the device it leaves by.
@@ -37,6 +59,10 @@ pub enum Statement {
     Return,
     /// `jump` to a chain of the same table.
     Jump(String),
+    /// `goto` a chain of the same table: a jump without a way back.
+    Goto(String),
+    /// `reject`: drop, and tell who sent it.
+    Reject(Rejection),
 }
 
 /// Which end of a packet's way.
@@ -58,7 +84,7 @@ pub enum Relation {
 }
 
 /// A network protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// IPv4.
     Ipv4,
@@ -74,12 +100,36 @@ impl Family {
 }
 
 /// A transport protocol with ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
     /// TCP.
     Tcp,
     /// UDP.
     Udp,
+}
+
+impl Transport {
+    /// Its number (IANA's registry of protocol numbers).
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Transport::Tcp => 6,
+            Transport::Udp => 17,
+        }
+    }
+
+    /// The one of a number.
+    pub(super) fn of(number: u8) -> Option<Transport> {
+        [Transport::Tcp, Transport::Udp].into_iter().find(|transport| transport.number() == number)
+    }
+}
+
+/// How somebody is told that there is nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// `with tcp reset`, for TCP alone.
+    Reset,
+    /// `with icmpx port-unreachable`: in ICMP or ICMPv6.
+    Unreachable,
 }
 
 /// States of a connection (linux/netfilter/nf_conntrack_common.h).

@@ -1,6 +1,6 @@
 //! Tables, chains and rules.
 
-use super::Statement;
+use super::{Set, Statement};
 
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,11 +9,27 @@ pub struct Table {
     pub sight: Sight,
     /// Its name: letters, digits, `-`, `_`, `.` and `/`, at most 255 bytes.
     pub name: String,
-    /// Whether it belongs to the socket that makes it: the kernel lets nobody else change it, and
-    /// removes it when the socket is closed (NFT_TABLE_F_OWNER, kernel 5.12).
-    pub owned: bool,
+    /// What is said about it, for whoever lists it: at most 127 bytes, no quotes.
+    pub comment: Option<String>,
+    /// Whom it belongs to.
+    pub owner: Owner,
+    /// Its sets and maps, without what is in them.
+    pub sets: Vec<Set>,
     /// Its chains; one that is jumped to comes before the one that jumps.
     pub chains: Vec<Chain>,
+}
+
+/// Whom a table belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody: whoever may change tables may change it.
+    Nobody,
+    /// The socket that makes it: the kernel lets nobody else change it, and removes it when the
+    /// socket is closed (NFT_TABLE_F_OWNER, kernel 5.12).
+    Socket,
+    /// The socket that makes it, and when that is closed nobody, until another socket takes it
+    /// over by making it again (NFT_TABLE_F_PERSIST, kernel 6.9).
+    Successive,
 }
 
 /// What a table sees: its family.

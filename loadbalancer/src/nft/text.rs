@@ -3,9 +3,10 @@
 use std::fmt::{Display, Formatter, Result};
 use std::net::IpAddr;
 
+use super::field::Row;
 use super::{
-    Base, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, Sight, State,
-    Statement, Table, Transport,
+    Base, Chain, Device, Family, Hook, Kind, Network, Owner, Policy, Rejection, Relation, Rule,
+    Side, Sight, State, Statement, Table, Transport,
 };
 
 impl Display for Table {
@@ -15,14 +16,17 @@ impl Display for Table {
             Sight::Netdev => "netdev",
         };
         writeln!(f, "table {family} {} {{", self.name)?;
-        if self.owned {
-            writeln!(f, "\tflags owner")?;
-        }
-        for (index, chain) in self.chains.iter().enumerate() {
-            if index > 0 || self.owned {
-                writeln!(f)?;
-            }
-            chain.fmt(f)?;
+        let flags = match self.owner {
+            Owner::Nobody => None,
+            Owner::Socket => Some("\tflags owner\n"),
+            Owner::Successive => Some("\tflags owner,persist\n"),
+        };
+        let comment = self.comment.iter().map(|text| format!("\tcomment \"{text}\"\n"));
+        let flags = flags.map(str::to_owned).into_iter().chain(comment);
+        let sets = self.sets.iter().map(ToString::to_string);
+        let parts = flags.chain(sets).chain(self.chains.iter().map(ToString::to_string));
+        for (index, part) in parts.enumerate() {
+            write!(f, "{}{part}", if index > 0 { "\n" } else { "" })?;
         }
         writeln!(f, "}}")
     }
@@ -85,11 +89,11 @@ impl Display for Statement {
             }
             Statement::Family(Family::Ipv4) => f.write_str("meta nfproto ipv4"),
             Statement::Family(Family::Ipv6) => f.write_str("meta nfproto ipv6"),
+            Statement::Transport(transport) => write!(f, "meta l4proto {transport}"),
             Statement::Address(side, relation, network) => {
                 write!(f, "{} {side}addr {relation}{network}", protocol(network.address))
             }
-            Statement::Port(Transport::Tcp, side, port) => write!(f, "tcp {side}port {port}"),
-            Statement::Port(Transport::Udp, side, port) => write!(f, "udp {side}port {port}"),
+            Statement::Port(transport, side, port) => write!(f, "{transport} {side}port {port}"),
             Statement::Local(side) => write!(f, "fib {side}addr type local"),
             Statement::State(states) => {
                 f.write_str("ct state ")?;
@@ -99,21 +103,50 @@ impl Display for Statement {
                 Ok(())
             }
             Statement::Redirected => f.write_str("ct status dnat"),
+            Statement::Member(key, set) => write!(f, "{} @{set}", Row(key)),
+            Statement::Choose(key, map) => write!(f, "{} vmap @{map}", Row(key)),
             Statement::ForHost => f.write_str("meta pkttype set host"),
             Statement::Counter => f.write_str("counter"),
             Statement::Dnat(to) => write!(f, "dnat {} to {to}", protocol(to.ip())),
+            Statement::DnatBy(family, key, map) => {
+                write!(f, "dnat {} to {} map @{map}", word(*family), Row(key))
+            }
+            Statement::Learn { map, key, data, seconds } => {
+                write!(f, "update @{map} {{ {} timeout {seconds}s : {} }}", Row(key), Row(data))
+            }
             Statement::Snat(to) => write!(f, "snat {} to {to}", protocol(*to)),
             Statement::Masquerade => f.write_str("masquerade"),
             Statement::Accept => f.write_str("accept"),
             Statement::Drop => f.write_str("drop"),
             Statement::Return => f.write_str("return"),
             Statement::Jump(chain) => write!(f, "jump {chain}"),
+            Statement::Goto(chain) => write!(f, "goto {chain}"),
+            Statement::Reject(Rejection::Reset) => f.write_str("reject with tcp reset"),
+            Statement::Reject(Rejection::Unreachable) => {
+                f.write_str("reject with icmpx port-unreachable")
+            }
         }
     }
 }
 
 fn protocol(address: IpAddr) -> &'static str {
-    if address.is_ipv4() { "ip" } else { "ip6" }
+    word(Family::of(address))
+}
+
+fn word(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ip",
+        Family::Ipv6 => "ip6",
+    }
+}
+
+impl Display for Transport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        })
+    }
 }
 
 impl Display for Side {

@@ -172,6 +172,9 @@ pub struct InstanceStatus {
     /// What it uses up, absent if no process runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// How its log does, absent if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogFlow>,
     /// The last lines of its output, the oldest first, cleaned of control characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
@@ -247,6 +250,21 @@ pub struct Pressure {
     pub memory: f64,
     /// For a block device.
     pub io: f64,
+}
+
+/// How the log of an instance does. Counts begin at 0 when the process that keeps it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFlow {
+    /// Records that were written.
+    pub lines: u64,
+    /// Records that were lost before they could be.
+    pub dropped: u64,
+    /// How long the program had to wait for its log, in milliseconds.
+    pub stalled_ms: u64,
+    /// Sinks that it goes to.
+    pub sinks: u32,
+    /// Those of them that something is wrong with.
+    pub sinks_down: u32,
 }
 
 /// Which services of an app are started, stopped or restarted.

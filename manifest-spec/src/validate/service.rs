@@ -56,6 +56,7 @@ fn limits_of(raw: &RawLimits) -> Limits {
         processes: raw.processes.value().map(|count| count.0),
         files: raw.files.value().map(|count| count.0),
         io: raw.io.value().and_then(|weight| u16::try_from(weight.0).ok()),
+        core: raw.core.value().copied(),
     }
 }
 

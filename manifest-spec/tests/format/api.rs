@@ -3,9 +3,11 @@
 
 use manifest_spec::api::{
     AppList, AppStatus, AuditList, Changed, DeployRequest, Deployed, DiagnosticBody, Difference,
-    ErrorBody, ErrorCode, Event, EventKind, ExecRequest, History, HostStatus, OverridesWire,
-    PlanRequest, PortOffset, RemoveRequest, RollbackRequest, ScaleRequest, ServiceRequest,
+    ErrorBody, ErrorCode, Event, EventKind, ExecRequest, History, HostStatus, LogLine,
+    OverridesWire, PlanRequest, PortOffset, RemoveRequest, RollbackRequest, ScaleRequest,
+    ServiceRequest, SinkList, SinkTestRequest, SinkTrials,
 };
+use manifest_spec::log::sinks::{SinkEntry, SinkName};
 use manifest_spec::{Document, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,6 +61,13 @@ fn kept() -> Vec<Kept> {
         "history": History,
         "event": Event,
         "event-of-host": Event,
+        "log-line": LogLine,
+        "sink-list": SinkList,
+        "sink-entry": SinkEntry,
+        "sink-entry-file": SinkEntry,
+        "sink-name": SinkName,
+        "sink-test-request": SinkTestRequest,
+        "sink-trials": SinkTrials,
         "exec-request": ExecRequest,
         "exec-request-terminal": ExecRequest,
         "error-body": ErrorBody,

@@ -13,6 +13,9 @@ const GAP: usize = 2;
 /// What the flexible column gets at least, however narrow the terminal.
 const LEAST: usize = 12;
 
+/// Colours that tell names apart, by their order (ECMA-48, SGR).
+pub const COLOURS: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
+
 /// How something is shown, by what it means to the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tone {

@@ -3,6 +3,8 @@
 pub mod apps;
 mod audit;
 mod leases;
+mod logs;
+pub mod sinks;
 
 use std::path::PathBuf;
 
@@ -16,6 +18,8 @@ use apps::{
 };
 pub use audit::{AuditArguments, AuditCommand};
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
+pub use logs::{LogsArguments, TracebacksArguments};
+pub use sinks::SinksArguments;
 
 /// Run programs on this host in the sandbox their manifest describes.
 ///
@@ -143,6 +147,30 @@ pub enum Command {
     #[command(after_help = "Example:\n  hostctl events shop -f")]
     Events(EventsArguments),
 
+    /// Show what apps wrote.
+    ///
+    /// Records of several instances are merged by time; those of one stay in their order. Text is
+    /// shown without control characters. What was lost, deleted or damaged is said in its place.
+    /// Your own logs are read from their files, others through hostd, which asks the host policy
+    /// for "deploy": logs can hold secrets.
+    #[command(after_help = LOGS_EXAMPLES)]
+    Logs(LogsArguments),
+
+    /// Show what went wrong in apps, by kind: stack traces and crashes.
+    ///
+    /// Traces that tell of the same place are one group, whatever their addresses and values. A
+    /// program that a signal ended (SIGSEGV, SIGABRT and the like) is a group of its own.
+    #[command(after_help = TRACEBACKS_EXAMPLES)]
+    Tracebacks(TracebacksArguments),
+
+    /// Show where the records of apps go, and change it while they run.
+    ///
+    /// Sinks of the manifest's `logs.sinks` and sinks that are added here are served alike, each at
+    /// its own pace: one that is down holds up nobody, and gets what it missed when it is back.
+    /// Without a command, lists them all.
+    #[command(after_help = SINKS_EXAMPLES)]
+    Sinks(SinksArguments),
+
     /// Run a command inside an instance.
     ///
     /// The command runs in the instance's sandbox, with the app's rights and limits and no others.
@@ -268,6 +296,25 @@ const DEPLOY_EXAMPLES: &str = "\
 Examples:
   hostctl deploy app.toml --wait
   hostctl deploy app.toml --set limits.memory=1G --port-offset 3";
+
+const LOGS_EXAMPLES: &str = "\
+Examples:
+  hostctl logs shop.web -f
+  hostctl logs shop --since 10m --level warn
+  hostctl logs shop --since today --where 'status>=500' --grep checkout -n 100
+  hostctl logs shop --json | jq -r .body";
+
+const SINKS_EXAMPLES: &str = "\
+Examples:
+  hostctl sinks ls shop
+  hostctl sinks add shop loki+http://127.0.0.1:3100 --when 'level>=warn'
+  hostctl sinks test shop
+  hostctl sinks remove shop loki+http://127.0.0.1:3100 --when 'level>=warn'";
+
+const TRACEBACKS_EXAMPLES: &str = "\
+Examples:
+  hostctl tracebacks shop --since today
+  hostctl tracebacks shop --show 3f9a";
 
 const EXEC_EXAMPLES: &str = "\
 Examples:

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`place`] | where hostd is |
 //! | [`stream`] | the bytes to it and from it |
-//! | [`lines`] | events as they happen |
+//! | [`lines`] | events and records as they happen |
 
 pub mod lines;
 pub mod place;
@@ -99,11 +99,15 @@ impl Client {
         self.ask(Method::DELETE, path, json(body)).await
     }
 
-    /// Events, line by line, as they happen.
+    /// Events or records, line by line, as they happen.
     pub async fn follow(mut self, path: &str) -> Result<Lines, Error> {
         let response = self.send(request(Method::GET, path, Bytes::new())).await?;
         match response.status() {
-            StatusCode::OK => Ok(Lines::new(response.into_body(), self)),
+            StatusCode::OK => {
+                let said = response.headers().get(manifest_spec::api::logs::INSTANCES);
+                let said = said.and_then(|text| text.to_str().ok()?.parse().ok());
+                Ok(Lines::new(response.into_body(), said.unwrap_or(0), self))
+            }
             _ => Err(self.refusal(response).await),
         }
     }

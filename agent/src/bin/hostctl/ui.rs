@@ -50,8 +50,13 @@ impl Ui {
 
     /// Part of an answer that goes on; `false` when nobody reads it any more.
     pub fn stream(&self, text: &str) -> Result<bool, Error> {
+        self.stream_bytes(text.as_bytes())
+    }
+
+    /// The same for what may be no text.
+    pub fn stream_bytes(&self, bytes: &[u8]) -> Result<bool, Error> {
         let mut out = std::io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
             Err(error) => Err(Error::Write("standard output".into(), error)),
@@ -116,6 +121,25 @@ impl Ui {
 
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Whether the reader of standard output went away while nothing was written.
+pub fn is_unread() -> bool {
+    let [_, output, _] = host_sys::file::standard();
+    host_sys::poll::is_abandoned(output)
+}
+
+/// A line of a program's, tabs and all, without what drives a terminal.
+pub fn harmless(line: &str) -> String {
+    let odd = |c: char| c != '\t' && (c.is_control() || turns(c));
+    match line.contains(odd) {
+        false => line.to_owned(),
+        true => line
+            .split('\t')
+            .map(|part| clean(part).replace('\n', "\\n"))
+            .collect::<Vec<_>>()
+            .join("\t"),
     }
 }
 

@@ -29,10 +29,11 @@ use manifest_spec::log::Resource;
 use manifest_spec::log::metrics::{PipelineMetrics, SinkMetrics};
 
 use self::place::Place;
+use super::choice;
 use super::collect::{self, ROOM};
 use super::route::METRICS;
 use super::shape::Stream;
-use super::wire::{self, AgentRecord, Assignment, IDLE, Order, PROGRAM, Word};
+use super::wire::{self, AGAIN, AgentRecord, Assignment, IDLE, Order, PROGRAM, Word};
 use crate::aside::Like;
 use crate::plan::facts::variable;
 use crate::plan::{Directories, Plan};
@@ -42,6 +43,8 @@ use crate::store::StoreError;
 const OWN: &CStr = c"/proc/self/exe";
 /// The log socket in the instance's folder below RUN.
 pub const SOCKET: &str = "socket";
+/// The socket there on which the logger is told that its sinks were changed.
+pub const CONTROL: &str = "control";
 /// A logger that ends sooner has failed.
 const SOON: Duration = Duration::from_secs(10);
 /// How long the first pause is after a logger failed, and the longest one; each is twice as long as
@@ -163,6 +166,8 @@ pub struct Holder {
     line: [OwnedFd; 2],
     pipes: [Pipes; 2],
     socket: OwnedFd,
+    /// It is held here, so that a change wakes a logger also where none runs.
+    control: OwnedFd,
     shown: bool,
     logger: Option<Running>,
     /// No logger is started before.
@@ -192,7 +197,9 @@ impl Holder {
         let place = Place::take(directories, &plan.app, &plan.service, plan.instance)?;
         let failed = |error| LogError::File(place.run_path.clone(), error);
         collect::renew(&place.run_path).map_err(failed)?;
-        let socket = bound(&place).map_err(failed)?;
+        let socket = bound(&place, SOCKET).map_err(failed)?;
+        let control = bound(&place, CONTROL).map_err(failed)?;
+        let wanted = choice::wanted_in(&place.folder, &plan.logs.sinks);
         let resource = resource(plan, place.number, &wishes);
         let mut assignment =
             Assignment::new(resource, place.folder.clone(), &plan.logs, directories);
@@ -215,11 +222,12 @@ impl Holder {
             line: line.into(),
             pipes: [output, error],
             socket,
+            control,
             shown: wishes.shown,
             logger: None,
             not_before: None,
             failures: 0,
-            has_sinks: !plan.logs.sinks.is_empty(),
+            has_sinks: !wanted.is_empty(),
             is_collected: false,
             is_ending: false,
             is_finished: false,
@@ -353,7 +361,7 @@ impl Holder {
             None if self.not_before.is_some() => Vec::new(),
             None => {
                 let open = self.pipes.iter().filter(|pipes| !pipes.is_ended);
-                let inputs = open.map(|pipes| &pipes.front).chain([&self.socket]);
+                let inputs = open.map(|pipes| &pipes.front).chain([&self.socket, &self.control]);
                 inputs.map(|input| (Source::Input, input.as_fd())).collect()
             }
         }
@@ -395,6 +403,7 @@ impl Holder {
         let run = &self.place.run_path;
         is_quiet(&self.line[1])
             && is_quiet(&self.socket)
+            && is_quiet(&self.control)
             && self.pipes.iter().all(|pipes| pipes.is_ended || pipes.is_empty(run))
     }
 
@@ -410,7 +419,7 @@ impl Holder {
         for Pipes { front, back, .. } in &self.pipes {
             passed.extend([front.as_fd(), back[0].as_fd(), back[1].as_fd()]);
         }
-        passed.push(self.socket.as_fd());
+        passed.extend([self.control.as_fd(), self.socket.as_fd()]);
         let count = passed.len().to_string();
         let word = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
         let run = word(self.place.run_path.as_os_str().as_bytes())?;
@@ -427,6 +436,10 @@ impl Holder {
         match logger.child.wait() {
             Ok(Exit::Code(code @ (0 | IDLE))) => {
                 self.is_finished = code == 0;
+                self.failures = 0;
+            }
+            Ok(Exit::Code(AGAIN)) => {
+                self.has_sinks = true;
                 self.failures = 0;
             }
             ended => {
@@ -459,6 +472,7 @@ impl Holder {
     fn clear(&self) {
         if collect::forget(&self.place.run_path).is_ok() {
             let _ = std::fs::remove_file(self.socket());
+            let _ = std::fs::remove_file(self.place.run_path.join(CONTROL));
             // Not empty means that something was lost that the next start has to say.
             let _ = std::fs::remove_dir(&self.place.run_path);
         }
@@ -497,19 +511,20 @@ fn pipes(stream: Stream) -> Result<(Pipes, OwnedFd)> {
     Ok((Pipes { stream, front, back: [reader, writer], is_ended: false }, end))
 }
 
-/// A socket for what the program sends to syslog and the journal. The program, which is another user,
-/// sees this one file of the folder.
-fn bound(place: &Place) -> io::Result<OwnedFd> {
+/// A socket in the folder below RUN: for what the program sends to syslog and the journal, who is
+/// another user and sees this one file of the folder; or for whoever has changed its sinks.
+fn bound(place: &Place, name: &str) -> io::Result<OwnedFd> {
     use std::os::unix::fs::PermissionsExt;
     // By the folder's descriptor: short enough for a socket's address (unix(7): 108 bytes).
-    let path = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", place.run.as_raw_fd()));
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{name}", place.run.as_raw_fd()));
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let socket = datagram::bound_at(&path)?;
     datagram::note_arrivals(socket.as_fd())?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
+    let mode = if name == SOCKET { 0o666 } else { 0o600 };
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))?;
     Ok(socket)
 }
 

@@ -23,15 +23,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host_sys::poll::{Interest, wait};
-use host_sys::{creds, file, process};
+use host_sys::{creds, datagram, file, process};
 use manifest_spec::sink::SinkTarget;
 
 use self::routing::Routing;
+use super::choice;
 use super::collect::{Bell, Collector, Pipes, Policy, Sources};
 use super::route::{Counters, Instance, Wanted};
 use super::shape::{Redactor, Settings};
 use super::sink::Surroundings;
-use super::wire::{self, Assignment, IDLE, Order, PROGRAM, Word};
+use super::wire::{self, AGAIN, Assignment, IDLE, Order, PROGRAM, Word};
 use crate::aside::start::{OWN, Starter};
 use crate::clock::since_epoch;
 
@@ -68,6 +69,8 @@ struct Logger {
     bell: Rc<Bell>,
     /// The holder's line, to answer by.
     line: OwnedFd,
+    /// Readable when an operator has changed the sinks.
+    control: OwnedFd,
     sinks: Vec<Wanted>,
     counters: Arc<Counters>,
     routing: Option<Routing>,
@@ -81,7 +84,7 @@ struct Logger {
 
 impl Logger {
     /// Take over what the holder has passed: the assignment, the log's lock, the line, three pipe
-    /// ends for each stream, and the socket if there is one.
+    /// ends for each stream, the control socket, and the log socket if there is one.
     fn begin(count: u32, run: &Path) -> io::Result<Logger> {
         let mut passed = process::take_passed(count)?.into_iter();
         process::close_all_on_exec()?;
@@ -97,6 +100,7 @@ impl Logger {
             Ok(Pipes { front, back, shown: shown.transpose()? })
         };
         let streams = [pipes(1)?, pipes(2)?];
+        let control = next()?;
         let socket = assignment.socket.then(&mut next).transpose()?;
         let bell = Rc::new(Bell::hang()?);
         let counters = Arc::new(Counters::default());
@@ -129,6 +133,7 @@ impl Logger {
             collector,
             bell,
             line,
+            control,
             sinks,
             counters,
             routing: None,
@@ -173,6 +178,9 @@ impl Logger {
     fn work(mut self) -> io::Result<u8> {
         let mut idle_since = Instant::now();
         loop {
+            if !self.choose()? {
+                return Ok(self.make_way());
+            }
             let busy = self.turn()?;
             if busy {
                 idle_since = Instant::now();
@@ -197,6 +205,37 @@ impl Logger {
         }
     }
 
+    /// If an operator has changed the sinks, serve those that are wanted now; `false` if that takes
+    /// privileges that this process has given up.
+    fn choose(&mut self) -> io::Result<bool> {
+        let mut changed = false;
+        while datagram::discard(self.control.as_fd()).is_ok() {
+            changed = true;
+        }
+        if !changed {
+            return Ok(true);
+        }
+        let before = runs_programs(&self.sinks);
+        self.sinks = wanted(&self.assignment);
+        if runs_programs(&self.sinks) && !before {
+            return Ok(false);
+        }
+        match &self.routing {
+            Some(routing) => routing.want(self.sinks.clone()),
+            None => self.route()?,
+        }
+        Ok(true)
+    }
+
+    /// Leave everything to the next logger.
+    fn make_way(self) -> u8 {
+        if let Some(routing) = self.routing {
+            routing.stop();
+            routing.join();
+        }
+        AGAIN
+    }
+
     /// Take everything a step further; whether there was anything to do.
     fn turn(&mut self) -> io::Result<bool> {
         let mut orders = Vec::new();
@@ -219,7 +258,9 @@ impl Logger {
     fn wait(&self, until: Instant) -> io::Result<()> {
         let deadline = self.collector.deadline().map_or(until, |deadline| deadline.min(until));
         let left = deadline.saturating_duration_since(Instant::now());
-        wait(&self.collector.interests(), Some(left))?;
+        let mut interests = self.collector.interests();
+        interests.push(Interest { fd: self.control.as_fd(), write: false });
+        wait(&interests, Some(left))?;
         Ok(())
     }
 
@@ -232,6 +273,7 @@ impl Logger {
         let Some(routing) = self.routing.take() else { return Ok(true) };
         routing.end();
         let mut interests = self.collector.interests();
+        interests.push(Interest { fd: self.control.as_fd(), write: false });
         interests.push(Interest { fd: routing.done(), write: false });
         let ready = wait(&interests, Some(IDLENESS))?;
         let is_done = routing.is_done() && ready.iter().rev().skip(1).all(|ready| !ready);
@@ -304,23 +346,25 @@ fn until_shipped(
     }
 }
 
-/// The sinks that the start brings with it.
+/// The sinks that the start brings with it, as operators have changed them.
 fn wanted(assignment: &Assignment) -> Vec<Wanted> {
-    let sinks = assignment.sinks.iter().cloned();
-    sinks.map(|sink| Wanted { sink, from_beginning: false }).collect()
+    choice::wanted_in(&assignment.folder, &assignment.sinks)
 }
 
 /// Keep what files of other users are written with, and nothing else that root has; a program that is
 /// a sink may need more.
 fn give_up_privileges(sinks: &[Wanted]) -> io::Result<()> {
     process::no_new_privileges()?;
-    let runs_programs = sinks.iter().any(|one| matches!(one.sink.to, SinkTarget::Exec(_)));
-    if creds::effective().0 == 0 && !runs_programs {
+    if creds::effective().0 == 0 && !runs_programs(sinks) {
         let kept = ["CAP_DAC_OVERRIDE".to_owned()];
         creds::limit_bounding_set(&kept)?;
         creds::set_capabilities(&kept)?;
     }
     Ok(())
+}
+
+fn runs_programs(sinks: &[Wanted]) -> bool {
+    sinks.iter().any(|one| matches!(one.sink.to, SinkTarget::Exec(_)))
 }
 
 /// Write into the lock who is to be asked for it.

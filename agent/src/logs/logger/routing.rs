@@ -26,7 +26,7 @@ const STACK: usize = 512 * 1024;
 pub(super) struct Routing {
     pulse: watch::Sender<Pulse>,
     stop: watch::Sender<bool>,
-    _wanted: watch::Sender<Vec<Wanted>>,
+    wanted: watch::Sender<Vec<Wanted>>,
     thread: JoinHandle<Option<PipelineMetrics>>,
     done: OwnedFd,
 }
@@ -42,8 +42,8 @@ impl Routing {
     ) -> io::Result<Routing> {
         let (pulse, heard) = watch::channel(Pulse { last, ended: false });
         let (stop, stopped) = watch::channel(false);
-        let (_wanted, wanted) = watch::channel(sinks);
-        let orders = Orders { wanted, pulse: heard, stop: stopped };
+        let (wanted, chosen) = watch::channel(sinks);
+        let orders = Orders { wanted: chosen, pulse: heard, stop: stopped };
         let (done, working) = file::pipe()?;
         let work = move || {
             let _working = working;
@@ -55,7 +55,12 @@ impl Routing {
         };
         let thread =
             std::thread::Builder::new().name("router".into()).stack_size(STACK).spawn(work)?;
-        Ok(Routing { pulse, stop, _wanted, thread, done })
+        Ok(Routing { pulse, stop, wanted, thread, done })
+    }
+
+    /// These are the sinks from now on.
+    pub(super) fn want(&self, sinks: Vec<Wanted>) {
+        self.wanted.send_replace(sinks);
     }
 
     /// The log has records up to this number.

@@ -31,6 +31,10 @@ use crate::plan::PlannedSink;
 pub struct Wanted {
     /// The sink.
     pub sink: PlannedSink,
+    /// It was added beside the manifest: if it is new, it gets what is written from now on, and not
+    /// from the instance's start on.
+    #[serde(default)]
+    pub added: bool,
     /// If it is new while the instance runs: whether it gets what the log has already.
     #[serde(default)]
     pub from_beginning: bool,
@@ -245,8 +249,9 @@ impl<L: Log + 'static> Router<L> {
             }
             None => {
                 sink.begin();
-                let present = if first { self.instance.before } else { last };
-                let seq = (!wanted.from_beginning || first).then_some(present);
+                let declared = first && !wanted.added;
+                let present = if declared { self.instance.before } else { last };
+                let seq = (!wanted.from_beginning || declared).then_some(present);
                 Cursor { seq, file: sink.mark(), ..Cursor::default() }
             }
         };

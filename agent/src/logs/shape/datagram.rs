@@ -14,7 +14,8 @@ use std::borrow::Cow;
 use manifest_spec::log::{Severity, attribute};
 use serde_json::{Map, Value};
 
-use super::draft::{Draft, Part, Stream, hexadecimal};
+use super::content::{self, Content};
+use super::draft::{Draft, Part, Stream};
 use super::lines::boundary;
 use super::{LINE, Settings};
 
@@ -129,25 +130,44 @@ fn finish(
     settings.secrets.value(&mut attributes);
     let Value::Object(attributes) = attributes else { return };
     let body = settings.secrets.bytes(&body);
+    let is_whole = body.len() <= LINE;
     let mut rest: &[u8] = &body;
-    let mut number = 0;
-    loop {
+    for number in 0.. {
         let (now, later) = rest.split_at(boundary(rest, LINE.min(rest.len())));
-        let (text, hex) = text(now, settings);
-        let mut draft = Draft::plain(stream, text, 0);
-        draft.severity = severity.unwrap_or(Severity::Info);
-        draft.attributes.fields.clone_from(&attributes);
-        draft.attributes.fields.extend(hex.map(|hex| (attribute::BYTES_HEX.to_owned(), hex)));
-        if number > 0 || !later.is_empty() {
+        let text = content::clean(now, &settings.secrets);
+        let content = match is_whole {
+            true => Content::message(&text.text, &settings.secrets),
+            false => Content::plain(&text.text),
+        };
+        let mut draft = Draft::plain(stream, content.body, 0);
+        // What is parsed says it more exactly than who sends all with one priority.
+        let said = match content.fields.is_empty() {
+            true => severity.or(content.severity),
+            false => content.severity.or(severity),
+        };
+        draft.severity = said.unwrap_or(Severity::Info);
+        (draft.trace_id, draft.span_id) = (content.trace_id, content.span_id);
+        let fields = &mut draft.attributes.fields;
+        fields.clone_from(&attributes);
+        content.fields.into_iter().for_each(|(name, value)| add(fields, name, value));
+        fields.extend(text.hex());
+        if !is_whole {
             draft.attributes.part = Some(Part { number, last: later.is_empty() });
         }
         drafts.push(draft.into_owned());
         rest = later;
-        number += 1;
         if rest.is_empty() {
             return;
         }
     }
+}
+
+/// Add what the message says to what was said with it.
+fn add(fields: &mut Map<String, Value>, mut name: String, value: Value) {
+    while fields.contains_key(&name) {
+        name.insert_str(0, attribute::OF_APP);
+    }
+    fields.insert(name, value);
 }
 
 /// A name may come again; then its values are a list.
@@ -156,16 +176,5 @@ fn insert(map: &mut Map<String, Value>, name: &str, value: Value) {
         None => drop(map.insert(name.to_owned(), value)),
         Some(Value::Array(values)) => values.push(value),
         Some(first) => *first = Value::Array(vec![first.take(), value]),
-    }
-}
-
-/// Clean bytes as text, and in digits if they are none.
-fn text<'a>(bytes: &'a [u8], settings: &Settings) -> (Cow<'a, str>, Option<Value>) {
-    match String::from_utf8_lossy(bytes) {
-        Cow::Borrowed(text) => (Cow::Borrowed(text), None),
-        // Cleaned again, for a secret that has what stands for bytes that are no text.
-        Cow::Owned(text) => {
-            (Cow::Owned(settings.secrets.text(&text).into_owned()), Some(hexadecimal(bytes).into()))
-        }
     }
 }

@@ -5,13 +5,17 @@
 //! were cut on their way, and no byte is lost: each is in a record or in one that says what it was
 //! replaced by. Reads no clock, opens nothing; number and time of a record are the caller's.
 
+mod content;
 pub mod datagram;
 mod draft;
 mod escape;
+mod fields;
+mod level;
 pub mod line;
 mod lines;
 mod redact;
 mod shaper;
+mod trace;
 
 pub use draft::{Attributes, Draft, Part, Stream};
 pub use redact::{REDACTED, Redactor, TooMany};

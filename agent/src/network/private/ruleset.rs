@@ -7,8 +7,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use loadbalancer::nft::{
-    Base, Chain, Device, Family, Hook, Kind, Network, Policy, Relation, Rule, Side, Sight, State,
-    Statement, Table, Transport,
+    Base, Chain, Device, Family, Hook, Kind, Network, Owner, Policy, Relation, Rule, Side, Sight,
+    State, Statement, Table, Transport,
 };
 use manifest_spec::manifest::Protocol;
 
@@ -39,7 +39,9 @@ pub fn table(layout: &Layout) -> Table {
     Table {
         sight: Sight::Inet,
         name: format!("{PREFIX}-{}", layout.name),
-        owned: true,
+        comment: None,
+        owner: Owner::Socket,
+        sets: vec![],
         chains: vec![
             chain("origin", Kind::Filter, Hook::Prerouting, RAW, rules.origin()),
             chain("arriving", Kind::Nat, Hook::Prerouting, DESTINATION, rules.arriving()),
@@ -62,7 +64,9 @@ pub fn door(layout: &Layout) -> Table {
     Table {
         sight: Sight::Netdev,
         name: format!("{PREFIX}-{}", layout.name),
-        owned: true,
+        comment: None,
+        owner: Owner::Socket,
+        sets: vec![],
         chains: vec![chain("door", Kind::Filter, hook, FILTER, rules)],
     }
 }
@@ -78,7 +82,14 @@ pub(super) fn guard(name: String, family: Family, interface: &str) -> Table {
         Statement::Drop,
     ];
     let forward = chain("forward", Kind::Filter, Hook::Forward, FILTER, vec![rule]);
-    Table { sight: Sight::Inet, name, owned: false, chains: vec![forward] }
+    Table {
+        sight: Sight::Inet,
+        name,
+        comment: None,
+        owner: Owner::Nobody,
+        sets: vec![],
+        chains: vec![forward],
+    }
 }
 
 struct Rules<'a> {

@@ -7,10 +7,14 @@ use manifest_spec::api::{
     AppList, AppStatus, AppSummary, AuditEntry, AuditList, AuditOutcome, Change, ChangeKind,
     Changed, DeployRequest, Deployed, DiagnosticBody, Difference, Effect, ErrorBody, ErrorCode,
     Event, EventKind, ExecRequest, FailedRollout, History, HostDirectories, HostStatus,
-    InstanceState, InstanceStatus, ManifestSource, OverridesWire, PlanRequest, PortStatus,
-    Pressure, RemoveRequest, RollbackRequest, Rollout, ScaleRequest, ServiceRequest, ServiceStatus,
-    Terminal, Usage, VersionEntry, VersionState, Wanted,
+    InstanceState, InstanceStatus, LogFlow, LogLine, ManifestSource, OverridesWire, PlanRequest,
+    PortStatus, Pressure, RemoveRequest, RollbackRequest, Rollout, ScaleRequest, ServiceRequest,
+    ServiceStatus, SinkList, SinkStatus, SinkTestRequest, SinkTrial, SinkTrials, Terminal, Usage,
+    VersionEntry, VersionState, Wanted,
 };
+use manifest_spec::log::Severity;
+use manifest_spec::log::metrics::{SinkError, SinkMetrics, SinkState};
+use manifest_spec::log::sinks::{SinkEntry, SinkName};
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
@@ -74,10 +78,11 @@ macro_rules! types {
 fn types() -> Vec<(&'static str, Vec<&'static str>)> {
     types! {
         HostStatus HostDirectories AppList AppSummary Wanted AppStatus Rollout FailedRollout
-        ServiceStatus PortStatus InstanceStatus InstanceState Usage Pressure ServiceRequest
+        ServiceStatus PortStatus InstanceStatus InstanceState Usage Pressure LogFlow ServiceRequest
         ScaleRequest Changed ManifestSource OverridesWire DeployRequest Deployed PlanRequest
         Difference Change ChangeKind Effect RollbackRequest RemoveRequest History VersionEntry
-        VersionState Event EventKind ExecRequest Terminal AuditEntry AuditOutcome AuditList
+        VersionState Event EventKind LogLine Severity SinkList SinkStatus SinkMetrics
+        SinkState SinkError SinkEntry SinkName SinkTestRequest SinkTrials SinkTrial ExecRequest Terminal AuditEntry AuditOutcome AuditList
         ErrorBody DiagnosticBody ErrorCode
     }
 }

@@ -16,6 +16,7 @@ pub mod init;
 pub mod lease;
 mod load;
 pub mod lock;
+pub mod logs;
 pub mod plan;
 pub mod proxy;
 pub mod ps;
@@ -23,8 +24,10 @@ pub mod remove;
 pub mod rollback;
 pub mod run;
 pub mod schema;
+pub mod sinks;
 pub mod status;
 pub mod top;
+pub mod tracebacks;
 mod typed;
 mod waiting;
 

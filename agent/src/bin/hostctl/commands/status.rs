@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use agent::failure::{Error, FAILED};
 use manifest_spec::api::{
-    AppStatus, InstanceState, InstanceStatus, PortStatus, ServiceStatus, Usage, Wanted,
+    AppStatus, InstanceState, InstanceStatus, LogFlow, PortStatus, ServiceStatus, Usage, Wanted,
 };
 
 use super::now_ms;
@@ -127,6 +127,9 @@ fn instance_page(one: &InstanceStatus, now: u64, look: Look) -> String {
     for (label, what) in one.usage.as_ref().map(used).unwrap_or_default() {
         say(label, &what);
     }
+    if let Some(log) = &one.log {
+        say("log", &logged(log));
+    }
     for said in said_last(&one.last_lines).lines() {
         text.push_str(&format!("  {said}\n"));
     }
@@ -138,6 +141,25 @@ fn said_last(lines: &[String]) -> String {
     let label = |index| if index == 0 { "said last" } else { "" };
     let lines = lines.iter().enumerate();
     lines.map(|(index, last)| line(label(index), &format!("| {last}"))).collect()
+}
+
+/// How its log does: what is well in a few words, what is not in more.
+fn logged(log: &LogFlow) -> String {
+    let mut text = match log.lines {
+        1 => "1 line".to_owned(),
+        lines => format!("{lines} lines"),
+    };
+    if log.dropped > 0 {
+        text.push_str(&format!(", {} lost", log.dropped));
+    }
+    if log.stalled_ms > 0 {
+        text.push_str(&format!(", waited {} for its log", words::span(log.stalled_ms)));
+    }
+    if log.sinks_down > 0 {
+        let what = words::count(log.sinks, "sink");
+        text.push_str(&format!(", {} of {what} down", log.sinks_down));
+    }
+    text
 }
 
 /// What an instance uses up, with its limits.

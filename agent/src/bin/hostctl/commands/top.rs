@@ -103,22 +103,24 @@ async fn look(client: &mut Client, app: Option<&str>) -> Result<Moment, Error> {
     Ok(Moment { apps: ps::statuses(client, app).await?, at: Instant::now() })
 }
 
-const HEAD: [&str; 7] = ["NAME", "STATE", "UP", "CPU", "MEMORY", "TASKS", "WAITS %"];
+const HEAD: [&str; 8] = ["NAME", "STATE", "UP", "CPU", "MEMORY", "TASKS", "LINES/S", "WAITS %"];
 
 /// The share of time in which some task waits for that; the column that gives way on a narrow terminal.
-const WAITS: usize = 6;
+const WAITS: usize = 7;
 
 fn page(before: &Moment, now: &Moment, look: Look) -> String {
     let ms = now.at.duration_since(before.at).as_millis() as u64;
-    let known: BTreeMap<&str, u64> = instances(&before.apps)
-        .filter_map(|one| Some((one.name.as_str(), one.usage.as_ref()?.cpu_usec?)))
-        .collect();
+    let known: BTreeMap<&str, &InstanceStatus> =
+        instances(&before.apps).map(|one| (one.name.as_str(), one)).collect();
     let mut rows: Vec<(u64, Vec<Cell>)> = instances(&now.apps)
         .map(|one| {
-            let used = one.usage.as_ref().and_then(|usage| usage.cpu_usec);
             let old = known.get(one.name.as_str()).copied();
-            let spent = used.zip(old).map(|(used, old)| used.saturating_sub(old));
-            (spent.unwrap_or_default(), row(one, spent, ms))
+            let since = |number: fn(&InstanceStatus) -> Option<u64>| {
+                Some(number(one)?.saturating_sub(old.and_then(number)?))
+            };
+            let spent = since(|one| one.usage.as_ref()?.cpu_usec);
+            let lines = since(|one| Some(one.log.as_ref()?.lines));
+            (spent.unwrap_or_default(), row(one, spent, lines, ms))
         })
         .collect();
     // Who works most comes first; else the order stays.
@@ -131,7 +133,7 @@ fn instances(apps: &[AppStatus]) -> impl Iterator<Item = &InstanceStatus> {
     apps.iter().flat_map(|app| &app.services).flat_map(|service| &service.instances)
 }
 
-fn row(one: &InstanceStatus, spent: Option<u64>, ms: u64) -> Vec<Cell> {
+fn row(one: &InstanceStatus, spent: Option<u64>, lines: Option<u64>, ms: u64) -> Vec<Cell> {
     let usage = one.usage.as_ref();
     let cpu = spent.map_or("-".to_owned(), |usec| ps::about(usage, words::share(usec, ms)));
     let processes = usage.and_then(|usage| usage.processes);
@@ -147,6 +149,7 @@ fn row(one: &InstanceStatus, spent: Option<u64>, ms: u64) -> Vec<Cell> {
         Cell::number(cpu),
         Cell::number(ps::memory(usage)),
         Cell::number(processes),
+        Cell::number(lines.map_or("-".to_owned(), |lines| (lines * 1000 / ms.max(1)).to_string())),
         waits.into(),
     ]
 }

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::logs::shape::Redactor;
+use crate::logs::shape::draft::hexadecimal;
 
 fn settings() -> Settings {
     Settings { secrets: Redactor::new(["s3cr3t-value"]).unwrap() }
@@ -138,6 +139,32 @@ fn what_is_long_is_bounded_and_said() {
     assert_eq!(fields["F0"].as_str().unwrap().len(), LINE);
     assert_eq!(fields["journal.cut"].as_array().unwrap().len(), 10);
     assert!(fields.to_string().len() < ROOM_OF_ALL && fields.get("F9").is_none());
+}
+
+#[test]
+fn what_a_message_says_is_read_as_lines_are() {
+    let (severity, body, fields) = syslog_of(
+        "<14>Jan  2 03:04:05 web[7]: @cee: {\"msg\":\"m\",\"level\":\"error\",\"a\":1,\"syslog.appname\":\"x\",\
+         \"gap\":2}",
+    );
+    assert_eq!((severity, body.as_str()), (Severity::Error, "m"));
+    assert_eq!(fields["syslog.severity"], "info");
+    assert_eq!(syslog_of("<12>ERROR no").0, Severity::Warn);
+    assert_eq!((&fields["a"], &fields["app.gap"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&fields["syslog.appname"], &fields["app.syslog.appname"]),
+        (&json!("web"), &json!("x"))
+    );
+    assert_eq!(syslog_of("@cee: {1").1, "@cee: {1");
+    assert_eq!(syslog_of("ERROR no").0, Severity::Error);
+    let trace = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nKeyError: 1";
+    let mut entry = b"MESSAGE\n".to_vec();
+    entry.extend_from_slice(&(trace.len() as u64).to_le_bytes());
+    entry.extend_from_slice(trace.as_bytes());
+    let (severity, body, fields) = journal_of(&entry);
+    assert_eq!((severity, body.as_str()), (Severity::Error, "KeyError: 1"));
+    assert_eq!(fields["exception.stacktrace"], trace);
+    assert!(fields["exception.fingerprint"].is_string());
 }
 
 /// More than all values of an entry take.

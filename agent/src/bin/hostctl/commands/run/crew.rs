@@ -9,12 +9,10 @@ use agent::planning::Source;
 use manifest_spec::Manifest;
 use manifest_spec::api::EventKind;
 
+use crate::board::COLOURS;
 use crate::cli::RunArguments;
 use crate::commands::load::{self, Text};
 use crate::ui::Ui;
-
-/// Colours of services, by their order in the manifest (ECMA-48, SGR).
-const COLOURS: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
 
 /// Whether the app is more than one program.
 pub fn is_meant(manifest: &Manifest) -> bool {
