@@ -205,7 +205,7 @@ pub mod attribute {
     pub const GAP_CAUSE: &str = "gap.cause";
 
     /// Every one.
-    pub const ALL: [&str; 24] = [
+    pub const ALL: [&str; 26] = [
         STREAM,
         PART,
         LAST_PART,
@@ -215,6 +215,8 @@ pub mod attribute {
         EXCEPTION_STACKTRACE,
         EXCEPTION_FINGERPRINT,
         EXCEPTION_LANGUAGE,
+        CRASH_LAST_LINES,
+        CRASH_CORE,
         SYSLOG_FACILITY,
         SYSLOG_SEVERITY,
         SYSLOG_TIMESTAMP,
@@ -240,8 +242,6 @@ pub mod attribute {
     #[must_use]
     pub fn is_agents(name: &str) -> bool {
         [STREAM, PART, LAST_PART, BYTES_HEX, GAP].contains(&name)
-            || name.starts_with("exception.")
-            || name.starts_with("crash.")
-            || name.starts_with("gap.")
+            || ["exception.", "crash.", "gap."].iter().any(|start| name.starts_with(start))
     }
 }

@@ -100,7 +100,7 @@ fn strip(value: Value) -> Value {
 fn only_what_the_agent_says_is_kept_from_programs() {
     let own: Vec<&str> =
         attribute::ALL.into_iter().filter(|name| attribute::is_agents(name)).collect();
-    assert_eq!(own.len(), 12);
+    assert_eq!(own.len(), 14);
     for name in ["stream", "gap", "gap.first", "exception.fingerprint", "exception.any"] {
         assert!(attribute::is_agents(name), "{name}");
     }

@@ -130,7 +130,7 @@ const VERSION_1: &str = include_str!("../../../../../manifest-spec/tests/log/ver
 fn lines_of_version_1_are_read_for_ever() {
     let lines: Vec<_> = VERSION_1.lines().map(|line| read(line.as_bytes()).unwrap()).collect();
     let records = lines.iter().filter(|line| matches!(line, Line::Record(_))).count();
-    assert_eq!((lines.len(), records), (12, 10));
+    assert_eq!((lines.len(), records), (13, 11));
     let Line::Record(record) = &lines[2] else { panic!("it is a record") };
     assert_eq!((record.seq, record.severity, record.at), (19, Severity::Warn, Some(77)));
     // What is written today is written as it was then.
