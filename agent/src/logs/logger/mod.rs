@@ -111,6 +111,7 @@ impl Logger {
         let counters = Arc::new(Counters::default());
         let policy = Policy {
             bounds: assignment.bounds(),
+            segment: assignment.bounds().segment(),
             full: assignment.full,
             synced: assignment.synced,
             clock: since_epoch,
