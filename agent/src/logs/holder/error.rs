@@ -1,4 +1,4 @@
-//! Why there can be no log.
+//! Why there can be no log of an instance.
 
 use std::io;
 use std::path::PathBuf;

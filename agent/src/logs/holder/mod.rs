@@ -8,15 +8,14 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`error`] | why there can be no log |
-//! | [`pipes`](mod@pipes) | a stream's pipes |
 //! | [`place`] | whose log it is |
+//! | [`pipes`] | what is between the program and its log |
+//! | [`error`] | why there can be no log |
 
 mod error;
 mod pipes;
 mod place;
 
-pub use self::error::LogError;
 pub(crate) use self::place::dismiss;
 
 use std::ffi::{CStr, CString};
@@ -33,6 +32,7 @@ use host_sys::{Errno, Result, datagram, file, socket};
 use manifest_spec::log::Resource;
 use manifest_spec::log::metrics::{PipelineMetrics, SinkMetrics};
 
+pub use self::error::LogError;
 use self::pipes::{Pipes, is_quiet, pipes};
 use self::place::Place;
 use super::choice;

@@ -1,6 +1,6 @@
-//! What an output stream goes through before it is in the log.
+//! What is between a program and its log: two pipes for each stream.
 //!
-//! Invariant: the ends to be read are open as long as the holder is. Never reads.
+//! Invariant: both ends of both are open as long as this is, so nobody is ever told that they broke.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use host_sys::poll::{Interest, wait};
 use host_sys::{Result, file, socket};
 
-use super::super::collect::{self, ROOM};
-use super::super::shape::Stream;
+use crate::logs::collect::{self, ROOM};
+use crate::logs::shape::Stream;
 
 /// One stream's pipes.
 #[derive(Debug)]
 pub(super) struct Pipes {
-    pub(super) stream: Stream,
+    stream: Stream,
     pub(super) front: OwnedFd,
     pub(super) back: [OwnedFd; 2],
     /// Nothing is in them, and nobody can write any more.
@@ -44,7 +44,7 @@ impl Pipes {
     }
 }
 
-/// A stream's pipes, and the end that the program writes to.
+/// The pipes of a stream, and the program's end.
 pub(super) fn pipes(stream: Stream) -> Result<(Pipes, OwnedFd)> {
     let (front, end) = file::pipe()?;
     let (reader, writer) = file::pipe()?;
