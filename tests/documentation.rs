@@ -8,7 +8,7 @@
 //! | `toml` | a whole manifest |
 //! | `toml fragment` | part of one; a name and a program are put above it |
 //! | `toml policy` | a host policy |
-//! | `sh`, `console` | lines that begin with `hostctl` (`$ hostctl` in a console) are run |
+//! | `sh`, `console` | lines that begin with `hostctl` or `jq` (`$ hostctl` in a console) are run |
 //!
 //! A command runs in a folder that holds `examples/`, the files of the hello example, and as its
 //! app.toml the last whole manifest above; only `hostctl init` finds a script and no app.toml. It
@@ -114,7 +114,7 @@ fn commands(block: &Block) -> Vec<Typed<'_>> {
             None => all.iter_mut().last().into_iter().for_each(|typed| typed.shown.push(line)),
         }
     }
-    all.retain(|typed| typed.line.starts_with("hostctl "));
+    all.retain(|typed| ["hostctl ", "jq "].iter().any(|start| typed.line.starts_with(start)));
     all
 }
 
@@ -151,6 +151,7 @@ fn run(scene: &Scene, line: &str) -> Ran {
 }
 
 fn run_in(scene: &Scene, line: &str) -> Ran {
+    let line = line.replace("/var/lib/hostctl/", &format!("{}/", scene.state().display()));
     let up = format!("busybox ip link set lo up && exec {line}");
     let mut command = scene.command(Path::new("unshare"));
     let bin = scene.outside().join("bin");
@@ -161,7 +162,7 @@ fn run_in(scene: &Scene, line: &str) -> Ran {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     let mut listens = false;
-    eventually(line, || {
+    eventually(&line, || {
         listens = is_listening(pid);
         listens || child.try_wait().unwrap().is_some()
     });

@@ -53,6 +53,7 @@ mod private_ports;
 mod private_traces;
 mod privileges;
 mod processes;
+mod program_sinks;
 mod program_view;
 mod read_grants;
 mod reading_logs;

@@ -168,6 +168,27 @@ fn lost_lines_are_an_event() {
     assert_eq!((&event["service"], &event["instance"]), (&json!("web"), &json!("shop.web.1")));
 }
 
+#[test]
+fn the_status_of_an_app_counts_its_lines() {
+    let scene = Scene::new(As::Root);
+    let hostd = Hostd::start(&scene);
+    let script = "seq 7; until [ -e go ]; do sleep 0.02; done; seq 5; exec sleep 600";
+    hostd.deploy_and_wait(&format!(
+        "name = \"shop\"\nready = \"10ms\"\nrun = [\"sh\", \"-c\", \"{script}\"]\n"
+    ));
+    let lines = || hostd.instance("shop.main.1")["log"]["lines"].as_u64();
+    eventually("they are counted", || lines() == Some(7));
+    scene.write("go", "");
+    eventually("so are those that follow", || lines() == Some(12));
+    let shown = scene.run(["status", "shop"]).exited(0).out;
+    assert!(shown.contains("log       12 lines\n"), "{shown}");
+    assert!(scene.run(["top", "shop"]).exited(0).out.contains("LINES/S"));
+    // Nothing of it is left when the instance is gone.
+    scene.run(["stop", "shop", "--wait"]).exited(0);
+    let folder = scene.outside().join("run/logs/shop.main.1");
+    eventually("its folder is gone", || !folder.exists());
+}
+
 /// The numbers of the records in a file.
 fn numbers(path: &std::path::Path) -> Vec<u64> {
     let text = fs::read_to_string(path).unwrap_or_default();

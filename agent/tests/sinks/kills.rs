@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::peer::{Reaction, Server, ok};
 use super::real::python;
-use super::scene::{Scene, route, sink};
+use super::scene::{Scene, route, sink, until};
 
 /// Tells a process of this program that it is a router, of which folder, to which sinks, how far the
 /// log is, and whether it has ended.
@@ -141,7 +141,7 @@ fn receiver(messages: Arc<Mutex<Vec<String>>>) -> u16 {
                 loop {
                     match next() {
                         Some(digit @ b'0'..=b'9') => {
-                            length = length * 10 + usize::from(digit - b'0')
+                            length = length * 10 + usize::from(digit - b'0');
                         }
                         Some(b' ') => break,
                         None => break 'messages,
@@ -166,6 +166,11 @@ fn a_receiver_of_syslog_misses_nothing() {
     let port = receiver(Arc::clone(&messages));
     let scene = written();
     kill_again_and_again(&scene, &[sink(&format!("syslog:tcp://127.0.0.1:{port}"))]);
+    // Its system has all of them; it may still be reading.
+    let last = format!(" seq=\"{RECORDS}\"]");
+    until("the last message", || {
+        messages.lock().unwrap().last().is_some_and(|message| message.contains(&last))
+    });
     let messages = messages.lock().unwrap();
     let seqs = messages.iter().map(|message| {
         let (_, rest) = message.split_once(" seq=\"").unwrap();

@@ -9,7 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
+use host_sys::poll::{Interest, wait};
 use host_sys::{Errno, file, pipe, socket};
 
 /// How much is moved by one call at most.
@@ -123,8 +125,18 @@ impl Back {
         match pipe::shift(front.as_fd(), self.writer.as_fd(), MOST) {
             Ok(0) => Ok(Filled::Ended),
             Ok(count) => Ok(Filled::Some(count as u64)),
-            Err(Errno::EAGAIN) if socket::unread(front.as_fd())? > 0 => Ok(Filled::Full),
-            Err(Errno::EAGAIN | Errno::EINTR) => Ok(Filled::Nothing),
+            Err(Errno::EAGAIN) => {
+                // Without room the kernel does not look whether anything is to come. First this: what
+                // then is not there by the next call does not come any more.
+                let interest = [Interest { fd: front.as_fd(), write: false }];
+                let is_ready = wait(&interest, Some(Duration::ZERO))?[0];
+                Ok(match (is_ready, socket::unread(front.as_fd())?) {
+                    (_, 1..) => Filled::Full,
+                    (true, 0) => Filled::Ended,
+                    (false, 0) => Filled::Nothing,
+                })
+            }
+            Err(Errno::EINTR) => Ok(Filled::Nothing),
             Err(errno) => Err(errno.into()),
         }
     }

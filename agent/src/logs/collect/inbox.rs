@@ -9,7 +9,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
-use host_sys::{Errno, datagram};
+use host_sys::Errno;
+use host_sys::datagram::{self, Next};
 
 use super::flow::Works;
 use crate::logs::segment::{Reader, Step};
@@ -67,49 +68,83 @@ impl Inbox {
         others: &mut Vec<T>,
         mut read: impl FnMut(&[u8], Option<OwnedFd>) -> Meaning<T>,
     ) -> io::Result<bool> {
-        for number in 0..TURN {
-            if self.is_closed {
-                return Ok(number > 0);
-            }
-            if self.buffer.is_empty() {
-                self.buffer.resize(ROOM, 0);
-            }
+        let mut count = 0;
+        while count < TURN {
+            let Some(next) = self.next()? else { break };
+            self.deal_with(next, works, others, &mut read)?;
+            count += 1;
+        }
+        Ok(count > 0)
+    }
+
+    /// Complete the message that the last record of the log is of, if there is one. Before that no
+    /// other record may be written: it would not be known again.
+    pub(super) fn catch_up<T>(
+        &mut self,
+        works: &mut Works,
+        others: &mut Vec<T>,
+        mut read: impl FnMut(&[u8], Option<OwnedFd>) -> Meaning<T>,
+    ) -> io::Result<()> {
+        if self.last.is_some()
+            && let Some(next) = self.next()?
+            && next.arrived.map(precisely) == self.last
+        {
+            self.deal_with(next, works, others, &mut read)?;
+        }
+        self.last = None;
+        Ok(())
+    }
+
+    /// Look at the next message.
+    fn next(&mut self) -> io::Result<Option<Next>> {
+        if self.buffer.is_empty() {
+            self.buffer.resize(ROOM, 0);
+        }
+        while !self.is_closed {
             let next = match datagram::look(self.socket.as_fd(), &mut self.buffer) {
-                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(number > 0),
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
                 next => next?,
             };
-            if next.length > self.buffer.len() && self.buffer.len() < LONGEST {
-                self.buffer.resize(next.length.min(LONGEST), 0);
-                continue;
-            }
             if next.length == 0 && next.arrived.is_none() && next.file.is_none() {
                 self.is_closed = true;
-                return Ok(true);
+            } else if next.length > self.buffer.len() && self.buffer.len() < LONGEST {
+                self.buffer.resize(next.length.min(LONGEST), 0);
+            } else {
+                return Ok(Some(next));
             }
-            let arrived = next.arrived.unwrap_or_else(works.clock);
-            let nanos = u64::try_from(arrived.as_nanos()).unwrap_or(u64::MAX);
-            // It was dealt with, and there was no time to take it out.
-            if works.ledger.state.heard[self.place] != nanos {
-                let bytes = &self.buffer[..next.length.min(self.buffer.len())];
-                match read(bytes, next.file) {
-                    Meaning::Records(drafts) => {
-                        let ts = precisely(arrived);
-                        let known = self.known(&ts, drafts.len(), works);
-                        record(&drafts[known..], &ts, works);
-                    }
-                    Meaning::Other(other) => others.push(other),
-                }
-                works.ledger.state.heard[self.place] = nanos;
-                works.ledger.state.lost = works.log.lost();
-                works.ledger.save()?;
-            }
-            self.last = None;
-            datagram::discard(self.socket.as_fd())?;
-            super::checkpoint();
-            self.buffer.truncate(ROOM);
-            self.buffer.shrink_to(ROOM);
         }
-        Ok(true)
+        Ok(None)
+    }
+
+    fn deal_with<T>(
+        &mut self,
+        next: Next,
+        works: &mut Works,
+        others: &mut Vec<T>,
+        read: &mut impl FnMut(&[u8], Option<OwnedFd>) -> Meaning<T>,
+    ) -> io::Result<()> {
+        let arrived = next.arrived.unwrap_or_else(works.clock);
+        let nanos = u64::try_from(arrived.as_nanos()).unwrap_or(u64::MAX);
+        // Else it was dealt with, and there was no time to take it out.
+        if works.ledger.state.heard[self.place] != nanos {
+            let bytes = &self.buffer[..next.length.min(self.buffer.len())];
+            match read(bytes, next.file) {
+                Meaning::Records(drafts) => {
+                    let ts = precisely(arrived);
+                    let known = self.known(&ts, drafts.len(), works);
+                    record(&drafts[known..], &ts, works);
+                }
+                Meaning::Other(other) => others.push(other),
+            }
+            works.ledger.state.heard[self.place] = nanos;
+            works.ledger.state.lost = works.log.lost();
+            works.ledger.save()?;
+        }
+        datagram::discard(self.socket.as_fd())?;
+        super::checkpoint();
+        self.buffer.truncate(ROOM);
+        self.buffer.shrink_to(ROOM);
+        Ok(())
     }
 
     /// How many records of a message that came at this time are in the log: none, unless the last

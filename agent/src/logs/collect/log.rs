@@ -33,6 +33,8 @@ const PRUNED: Duration = Duration::from_secs(3600);
 pub(crate) struct Policy {
     /// How much, and for how long.
     pub(crate) bounds: Bounds,
+    /// A segment is full at this size, in bytes.
+    pub(crate) segment: u64,
     /// What happens when the disk takes no more.
     pub(crate) full: Full,
     /// Whether what is written is brought to the disk, and not only to its file system.
@@ -64,7 +66,7 @@ impl Log {
         policy: Policy,
         mut lost: Lost,
     ) -> io::Result<(Log, Option<LogRecord>)> {
-        let (writer, last) = Writer::open(folder, resource, policy.bounds.segment())?;
+        let (writer, last) = Writer::open(folder, resource, policy.segment)?;
         if writer.next_seq() > lost.first {
             // The record that stands for them was written, and there was no time to note that.
             lost = Lost::default();
@@ -164,9 +166,9 @@ impl Log {
 
     fn prune(&mut self, now: Duration) {
         self.pruned = now;
-        let bounds = self.policy.bounds;
+        let Policy { bounds, segment, .. } = self.policy;
         // What can't be deleted now is found again the next time.
-        let _ = prune(&self.folder, bounds, bounds.segment(), now);
+        let _ = prune(&self.folder, bounds, segment, now);
     }
 
     /// Have what was written brought to the disk.

@@ -89,6 +89,8 @@ pub(super) struct Collector {
     works: Works,
     /// When it is tried again to say what was lost.
     again: Instant,
+    /// It has done nothing yet.
+    is_fresh: bool,
 }
 
 /// Begin anew in an instance's folder below RUN, for another start.
@@ -160,23 +162,37 @@ impl Collector {
         }
         works.ledger.state.lost = works.log.lost();
         works.ledger.save()?;
-        Ok(Collector { flows, socket, line, settings, works, again: Instant::now() })
+        Ok(Collector {
+            flows,
+            socket,
+            line,
+            settings,
+            works,
+            again: Instant::now(),
+            is_fresh: true,
+        })
     }
 
     /// Take everything there is a step further; whether there was anything. What the holder wants is
     /// added to `orders`.
     pub(super) fn turn(&mut self, orders: &mut Vec<Order>) -> io::Result<bool> {
         let mut busy = false;
-        for flow in &mut self.flows {
-            busy |= flow.turn(&mut self.works)?;
-        }
         let (works, settings) = (&mut self.works, &self.settings);
-        if let Some(socket) = &mut self.socket {
-            busy |= socket.turn(works, orders, |bytes, file| {
-                Meaning::Records(inbox::datagram(bytes, file, settings))
-            })?;
+        let sent = |bytes: &[u8], file| Meaning::Records(inbox::datagram(bytes, file, settings));
+        let said = |bytes: &[u8], _| understood(bytes);
+        if std::mem::take(&mut self.is_fresh) {
+            if let Some(socket) = &mut self.socket {
+                socket.catch_up(works, orders, sent)?;
+            }
+            self.line.catch_up(works, orders, said)?;
         }
-        busy |= self.line.turn(works, orders, |bytes, _| understood(bytes))?;
+        for flow in &mut self.flows {
+            busy |= flow.turn(works)?;
+        }
+        if let Some(socket) = &mut self.socket {
+            busy |= socket.turn(works, orders, sent)?;
+        }
+        busy |= self.line.turn(works, orders, said)?;
         self.tell_lost(false)?;
         self.works.log.tend();
         Ok(busy)

@@ -8,10 +8,15 @@
 //!
 //! | module | owns |
 //! | --- | --- |
+//! | [`error`] | why there can be no log |
+//! | [`pipes`](mod@pipes) | a stream's pipes |
 //! | [`place`] | whose log it is |
 
+mod error;
+mod pipes;
 mod place;
 
+pub use self::error::LogError;
 pub(crate) use self::place::dismiss;
 
 use std::ffi::{CStr, CString};
@@ -28,16 +33,16 @@ use host_sys::{Errno, Result, datagram, file, socket};
 use manifest_spec::log::Resource;
 use manifest_spec::log::metrics::{PipelineMetrics, SinkMetrics};
 
+use self::pipes::{Pipes, is_quiet, pipes};
 use self::place::Place;
 use super::choice;
-use super::collect::{self, ROOM};
+use super::collect;
 use super::route::METRICS;
 use super::shape::Stream;
 use super::wire::{self, AGAIN, AgentRecord, Assignment, IDLE, Order, PROGRAM, Word};
 use crate::aside::Like;
 use crate::plan::facts::variable;
 use crate::plan::{Directories, Plan};
-use crate::store::StoreError;
 
 /// The program of a logger: the one that runs now, whatever lies at its path by then.
 const OWN: &CStr = c"/proc/self/exe";
@@ -58,43 +63,6 @@ const LAST: Duration = Duration::from_secs(10);
 const AWAITED: Duration = Duration::from_secs(5);
 /// How long a logger may take to break off.
 const BROKEN_OFF: Duration = Duration::from_secs(3);
-
-/// Why there can be no log.
-#[derive(Debug)]
-pub enum LogError {
-    /// A folder can't be used.
-    Folder(StoreError),
-    /// Too many run under this name.
-    Crowded(String),
-    /// This sink can't be used.
-    Sink(PathBuf, io::Error),
-    /// What is between the program and the log can't be made.
-    Pipe(Errno),
-    /// A file in this folder can't be used.
-    File(PathBuf, io::Error),
-}
-
-impl std::fmt::Display for LogError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            LogError::Folder(error) => error.fmt(f),
-            LogError::File(path, error) => write!(f, "{}: {error}", path.display()),
-            LogError::Sink(path, error) => {
-                write!(f, "{}: {}", path.display(), crate::failure::reason(error))
-            }
-            LogError::Crowded(name) => write!(f, "{name} runs too often at once"),
-            LogError::Pipe(errno) => write!(f, "a pipe can't be made: {}", errno.desc()),
-        }
-    }
-}
-
-impl std::error::Error for LogError {}
-
-impl From<Errno> for LogError {
-    fn from(errno: Errno) -> Self {
-        LogError::Pipe(errno)
-    }
-}
 
 /// What is to be collected, and for whom.
 #[derive(Debug, Clone)]
@@ -118,16 +86,6 @@ pub struct Ends {
     pub output: OwnedFd,
     /// Standard error.
     pub error: OwnedFd,
-}
-
-/// One stream's pipes.
-#[derive(Debug)]
-struct Pipes {
-    stream: Stream,
-    front: OwnedFd,
-    back: [OwnedFd; 2],
-    /// Nothing is in them, and nobody can write any more.
-    is_ended: bool,
 }
 
 /// A logger that was started.
@@ -472,43 +430,13 @@ impl Holder {
     fn clear(&self) {
         if collect::forget(&self.place.run_path).is_ok() {
             let _ = std::fs::remove_file(self.socket());
-            let _ = std::fs::remove_file(self.place.run_path.join(CONTROL));
+            for name in [CONTROL, METRICS] {
+                let _ = std::fs::remove_file(self.place.run_path.join(name));
+            }
             // Not empty means that something was lost that the next start has to say.
             let _ = std::fs::remove_dir(&self.place.run_path);
         }
     }
-}
-
-/// Whether nothing waits to be read, not even an end.
-fn is_quiet(fd: &OwnedFd) -> bool {
-    let interest = [Interest { fd: fd.as_fd(), write: false }];
-    !wait(&interest, Some(Duration::ZERO)).is_ok_and(|ready| ready[0])
-}
-
-impl Pipes {
-    /// Whether nobody can write any more, and everything was collected.
-    fn has_ended(&self, run: &Path) -> bool {
-        // One that is ready, and has nothing, has ended.
-        !is_quiet(&self.front) && self.is_empty(run)
-    }
-
-    /// Whether there is nothing to collect for now. What is unfinished stays until more comes, or
-    /// the end.
-    fn is_empty(&self, run: &Path) -> bool {
-        let holds = |pipe: &OwnedFd| socket::unread(pipe.as_fd()).unwrap_or(0) > 0;
-        let has_unfinished = || holds(&self.back[0]) || collect::is_aside(run, self.stream);
-        !holds(&self.front) && (is_quiet(&self.front) || !has_unfinished())
-    }
-}
-
-fn pipes(stream: Stream) -> Result<(Pipes, OwnedFd)> {
-    let (front, end) = file::pipe()?;
-    let (reader, writer) = file::pipe()?;
-    for pipe in [&front, &reader] {
-        // Without more room everything works as well, only not as smoothly.
-        let _ = file::widen_pipe(pipe.as_fd(), ROOM);
-    }
-    Ok((Pipes { stream, front, back: [reader, writer], is_ended: false }, end))
 }
 
 /// A socket in the folder below RUN: for what the program sends to syslog and the journal, who is

@@ -10,7 +10,9 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`routing`] | the thread of the sinks |
+//! | [`report`] | the metrics of a log without sinks |
 
+mod report;
 mod routing;
 
 use std::fs::File;
@@ -26,6 +28,7 @@ use host_sys::poll::{Interest, wait};
 use host_sys::{creds, datagram, file, process};
 use manifest_spec::sink::SinkTarget;
 
+use self::report::Report;
 use self::routing::Routing;
 use super::choice;
 use super::collect::{Bell, Collector, Pipes, Policy, Sources};
@@ -74,6 +77,8 @@ struct Logger {
     sinks: Vec<Wanted>,
     counters: Arc<Counters>,
     routing: Option<Routing>,
+    /// Used as long as no sinks are served, which tell of themselves.
+    report: Report,
     boot_id: String,
     is_collected: bool,
     /// What the holder wants last.
@@ -106,6 +111,7 @@ impl Logger {
         let counters = Arc::new(Counters::default());
         let policy = Policy {
             bounds: assignment.bounds(),
+            segment: assignment.bounds().segment(),
             full: assignment.full,
             synced: assignment.synced,
             clock: since_epoch,
@@ -137,6 +143,7 @@ impl Logger {
             sinks,
             counters,
             routing: None,
+            report: Report::new(run),
             boot_id,
             is_collected: false,
             ending: None,
@@ -243,8 +250,10 @@ impl Logger {
         if let Some(order) = orders.pop() {
             self.ending = Some(order);
         }
-        if let Some(routing) = &self.routing {
-            routing.pulse(self.collector.numbers().0);
+        let (last, _) = self.collector.numbers();
+        match &self.routing {
+            Some(routing) => routing.pulse(last),
+            None => self.report.look(&self.counters, last),
         }
         Ok(busy)
     }
@@ -256,7 +265,9 @@ impl Logger {
     }
 
     fn wait(&self, until: Instant) -> io::Result<()> {
-        let deadline = self.collector.deadline().map_or(until, |deadline| deadline.min(until));
+        let report = self.report.deadline().filter(|_| self.routing.is_none());
+        let deadlines = [self.collector.deadline(), report];
+        let deadline = deadlines.into_iter().flatten().fold(until, Instant::min);
         let left = deadline.saturating_duration_since(Instant::now());
         let mut interests = self.collector.interests();
         interests.push(Interest { fd: self.control.as_fd(), write: false });

@@ -166,6 +166,28 @@ fn a_torn_end_is_cut_wherever_it_was_torn() {
     }
 }
 
+/// Killed while it wrote the first record of a segment, or the header.
+#[test]
+fn a_segment_that_was_only_just_begun_is_gone_on_with_after_the_one_before() {
+    let scratch = Scratch::new();
+    let folder = scratch.folder();
+    write(&mut open(&folder, 1, 300), &["one", "two"]);
+    write(&mut open(&folder, 1, 300), &["three", "four"]);
+    let [_, last] = list(&folder).unwrap()[..] else { panic!("two segments") };
+    let text = fs::read(path(&folder, last)).unwrap();
+    let header = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for kept in [0, 10, header, header + 10] {
+        fs::write(path(&folder, last), &text[..kept]).unwrap();
+        let (mut writer, found) = Writer::open(&folder, resource(1), 300).unwrap();
+        assert_eq!((found.map(|record| record.seq), writer.next_seq()), (Some(2), 3), "{kept}");
+        // More than a segment has room for.
+        write(&mut writer, &["three", "four"]);
+        write(&mut writer, &["five"]);
+        assert_eq!(all(&folder), ["1 one", "2 two", "3 three", "4 four", "5 five"]);
+        fs::remove_file(path(&folder, 5)).unwrap();
+    }
+}
+
 #[test]
 fn a_changed_byte_costs_the_records_it_is_in_and_they_are_counted() {
     let scratch = Scratch::new();

@@ -61,6 +61,8 @@ impl Touched {
 struct Current {
     file: Arc<File>,
     size: u64,
+    /// The number of its first record, whether it has one yet or not.
+    first: u64,
 }
 
 impl Writer {
@@ -78,24 +80,31 @@ impl Writer {
         let folder = folder.to_owned();
         let mut writer =
             Writer { folder, resource, room, current: None, next: 1, written: Touched::default() };
-        let Some(first) = list(&writer.folder)?.pop() else { return Ok((writer, None)) };
-        let path = path(&writer.folder, first);
-        let Found { length, header, last } = recovery::examine(&path)?;
-        writer.next = last.as_ref().map_or(first, |record| record.seq + 1);
-        let same = header.is_some_and(|header| header.resource == writer.resource);
-        if last.is_none() && !same {
-            // Nothing in it is worth its name, which the new one will have.
-            fs::remove_file(&path)?;
-            return Ok((writer, None));
+        for first in list(&writer.folder)?.into_iter().rev() {
+            let path = path(&writer.folder, first);
+            let Found { length, header, last } = recovery::examine(&path)?;
+            let same = header.is_some_and(|header| header.resource == writer.resource);
+            if writer.current.is_none() {
+                writer.next = last.as_ref().map_or(first, |record| record.seq + 1);
+                if last.is_none() && !same {
+                    // Nothing in it is worth its name, which the new one will have.
+                    fs::remove_file(&path)?;
+                    continue;
+                }
+                let file = File::options().append(true).open(&path)?;
+                if file.metadata()?.len() > length {
+                    file.set_len(length)?;
+                }
+                if same {
+                    writer.current = Some(Current { file: Arc::new(file), size: length, first });
+                }
+            }
+            // A segment that was only just begun tells of no record; the one before it does.
+            if last.is_some() || !same {
+                return Ok((writer, last.filter(|_| same)));
+            }
         }
-        let file = File::options().append(true).open(&path)?;
-        if file.metadata()?.len() > length {
-            file.set_len(length)?;
-        }
-        if same {
-            writer.current = Some(Current { file: Arc::new(file), size: length });
-        }
-        Ok((writer, last.filter(|_| same)))
+        Ok((writer, None))
     }
 
     /// The number of the next record.
@@ -106,11 +115,11 @@ impl Writer {
     /// Append whole lines, each a record, the first with this number, which is not below
     /// [`Writer::next_seq`]: what is between them was lost.
     pub fn write(&mut self, first: u64, lines: &[u8]) -> Written {
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.size + lines.len() as u64 > self.room)
-        {
+        // One without a record has the name that the next one would get.
+        let is_full = |current: &Current| {
+            current.size + lines.len() as u64 > self.room && current.first < self.next
+        };
+        if self.current.as_ref().is_some_and(is_full) {
             self.current = None;
         }
         if self.current.is_none() {
@@ -157,7 +166,7 @@ impl Writer {
             return Err(error);
         }
         self.written.begun = true;
-        Ok(Current { file: Arc::new(file), size: text.len() as u64 })
+        Ok(Current { file: Arc::new(file), size: text.len() as u64, first: self.next })
     }
 }
 

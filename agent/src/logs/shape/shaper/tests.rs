@@ -187,7 +187,7 @@ fn with_secret(secret: &str, form: usize, place: usize) -> String {
         4 => format!(
             "Traceback (most recent call last):\n  File \"/{value}/a.py\", line 1, in {value}\nKeyError: {value}"
         ),
-        5 => format!("{value}"),
+        5 => value.to_string(),
         6 => format!("{{\"stack\":\"Error: {value}\\n    at {value} (/a.js:1:2)\"}}"),
         _ => format!("{}{value}{}", "x".repeat(LINE - 6), "y".repeat(40)),
     }
