@@ -1,9 +1,9 @@
 //! Stack traces as file pairs: `traces/NAME.txt` is what programs wrote, `traces/NAME.records` the
-//! records of it. `UPDATE_GOLDENS=1` rewrites the latter. Where interpreters could be asked they have
-//! written it: CPython 3.6, 3.11 and 3.13, OpenJDK 17, Node.js 20, Ruby 3.1, Rust 1.95.
+//! records of it. `UPDATE_GOLDENS=1` rewrites the latter. Where interpreters could be asked they
+//! have written it: CPython 3.6, 3.11 and 3.13, OpenJDK 17, Node.js 20, Ruby 3.1, Rust 1.95.
 //!
-//! `NAME.new.txt`, `NAME.old.txt` and `NAME.full.txt` tell of the same bugs as `NAME.txt`: of a program
-//! with other lines in another folder, written by another version, or with all frames.
+//! `NAME.new.txt`, `NAME.old.txt` and `NAME.full.txt` tell of the same bugs as `NAME.txt`: of a
+//! program with other lines in another folder, written by another version, or with all frames.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)] // a test that can't go on should stop there

@@ -1,12 +1,13 @@
 //! Which log records are meant: `level>=warn and not path~"/health"`.
 //!
 //! Owns the language of `when` and `--where`: comparisons of a field with a value, joined by `and`,
-//! `or`, `not` and parentheses (`not` binds tightest, then `and`). Operators are `=`, `!=`, `<`, `<=`,
-//! `>`, `>=` and `~`, which means "contains". A value with blanks or parentheses stands in quotes.
+//! `or`, `not` and parentheses (`not` binds tightest, then `and`). Operators are `=`, `!=`, `<`,
+//! `<=`, `>`, `>=` and `~`, which means "contains". A value with blanks or parentheses stands in
+//! quotes.
 //!
 //! Invariant: a filter that was parsed can be asked about any record. Levels compare by their rank,
-//! numbers as numbers, text as text; what is no number is neither less nor greater than one. A field
-//! that a record does not have matches `!=` and nothing else. Pure.
+//! numbers as numbers, text as text; what is no number is neither less nor greater than one. A
+//! field that a record does not have matches `!=` and nothing else. Pure.
 
 mod matching;
 mod read;

@@ -1,8 +1,8 @@
 //! What stands in a log: one JSON object a line, first what all lines belong to, then records.
 //!
-//! Invariant: a change of meaning raises `v`, and every version that was ever written can be read; a
-//! reader ignores keys it does not know. Order is (instance, `seq`), never time. Field names are those
-//! of the OpenTelemetry log data model (1.0), flattened.
+//! Invariant: a change of meaning raises `v`, and every version that was ever written can be read;
+//! a reader ignores keys it does not know. Order is (instance, `seq`), never time. Field names are
+//! those of the OpenTelemetry log data model (1.0), flattened.
 
 pub mod metrics;
 pub mod sinks;
@@ -49,8 +49,8 @@ pub struct Resource {
 pub struct LogRecord {
     /// Version of this format, [`VERSION`].
     pub v: u32,
-    /// Rises by one from record to record of an instance, over all its starts; records that were lost
-    /// have had numbers as well.
+    /// Rises by one from record to record of an instance, over all its starts; records that were
+    /// lost have had numbers as well.
     pub seq: u64,
     /// When it was read, RFC 3339 in UTC with nanoseconds.
     pub ts: String,
@@ -67,8 +67,8 @@ pub struct LogRecord {
     /// 16 hexadecimal digits (W3C Trace Context).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span_id: Option<String>,
-    /// In an instance's own log: how many bytes of its stream are in records with this one, since the
-    /// instance's start.
+    /// In an instance's own log: how many bytes of its stream are in records with this one, since
+    /// the instance's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
 }
@@ -151,7 +151,8 @@ impl Severity {
 
 /// Attributes that the agent itself gives.
 pub mod attribute {
-    /// Where a record came by: `stdout`, `stderr`, `syslog`, `journal`; `agent` for what hostctl says.
+    /// Where a record came by: `stdout`, `stderr`, `syslog`, `journal`; `agent` for what hostctl
+    /// says.
     pub const STREAM: &str = "stream";
     /// Which part of a line, or of a stack trace, that was too long for one record, from 0.
     pub const PART: &str = "part";
@@ -234,11 +235,12 @@ pub mod attribute {
         GAP_CAUSE,
     ];
 
-    /// What stands in front of an attribute of the app's own that is called like one of the agent's.
+    /// What stands in front of an attribute of the app's own that is called like one of the
+    /// agent's.
     pub const OF_APP: &str = "app.";
 
-    /// Whether only the agent gives attributes of this name. Those of `syslog.`, `journal.` and `code.`
-    /// are what a program says of itself.
+    /// Whether only the agent gives attributes of this name. Those of `syslog.`, `journal.` and
+    /// `code.` are what a program says of itself.
     #[must_use]
     pub fn is_agents(name: &str) -> bool {
         [STREAM, PART, LAST_PART, BYTES_HEX, GAP].contains(&name)

@@ -66,7 +66,8 @@ fn compare(
     found.matches(operator, operand)
 }
 
-/// An attribute by its whole name, or inside others: `http.status` is `{"http": {"status": …}}` too.
+/// An attribute by its whole name, or inside others: `http.status` is `{"http": {"status": …}}`
+/// too.
 fn attribute<'a>(attributes: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     attributes.get(name).or_else(|| {
         name.match_indices('.').find_map(|(at, _)| match attributes.get(&name[..at]) {

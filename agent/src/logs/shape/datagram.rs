@@ -1,8 +1,8 @@
 //! Datagrams of a program's log socket to drafts: syslog, and the journal's native protocol.
 //!
 //! Invariant: what was sent is in the record: what is not understood stays in the body, what is too
-//! large is named. A program's fields never take the names of those that the agent gives. `end` is 0:
-//! datagrams come whole.
+//! large is named. A program's fields never take the names of those that the agent gives. `end` is
+//! 0: datagrams come whole.
 
 mod journal;
 mod syslog;
@@ -92,8 +92,8 @@ impl Message<'_> {
     }
 }
 
-/// A datagram of a client of syslog: RFC 5424, or RFC 3164 as it comes by `/dev/log`, without a host.
-/// One draft, or the linked parts of one that is long.
+/// A datagram of a client of syslog: RFC 5424, or RFC 3164 as it comes by `/dev/log`, without a
+/// host. One draft, or the linked parts of one that is long.
 #[must_use]
 pub fn syslog(bytes: &[u8], settings: &Settings) -> Vec<Draft<'static>> {
     // What is to be read is text, so that all of it is cleaned before anything is torn apart.

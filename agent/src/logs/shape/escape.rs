@@ -1,7 +1,7 @@
 //! JSON strings and numbers, appended to a line.
 //!
-//! Invariant: what is appended is one JSON value (RFC 8259). The text of most lines needs no escape:
-//! it is looked through in steps that the compiler can do at once, and copied as it is.
+//! Invariant: what is appended is one JSON value (RFC 8259). The text of most lines needs no
+//! escape: it is looked through in steps that the compiler can do at once, and copied as it is.
 
 /// How much is looked through at once, in bytes.
 const STEP: usize = 32;

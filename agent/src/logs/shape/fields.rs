@@ -1,9 +1,9 @@
 //! What a line of JSON or logfmt says, by the names that log libraries use.
 //!
-//! Owns which member is the severity, the body, a trace's or span's id, a stack trace; all others are
-//! attributes, nested ones as they are. Invariant: nothing is lost of what was written, or the line
-//! stays text; a program can't give attributes that the agent gives ([`attribute::is_agents`]): its own
-//! of such names stand behind [`attribute::OF_APP`].
+//! Owns which member is the severity, the body, a trace's or span's id, a stack trace; all others
+//! are attributes, nested ones as they are. Invariant: nothing is lost of what was written, or the
+//! line stays text; a program can't give attributes that the agent gives
+//! ([`attribute::is_agents`]): its own of such names stand behind [`attribute::OF_APP`].
 
 mod json;
 mod pairs;

@@ -1,8 +1,8 @@
 //! How bad it is, by the forms in which log lines say so.
 //!
 //! Invariant: decided by the first 64 bytes of a line, most often by its first word. Only what log
-//! formats have in front of their text counts, behind a time, names in brackets and the like: a word
-//! within a sentence says nothing.
+//! formats have in front of their text counts, behind a time, names in brackets and the like: a
+//! word within a sentence says nothing.
 
 use manifest_spec::log::Severity;
 
@@ -192,7 +192,8 @@ impl<'a> Words<'a> {
             b'A'..=b'Z' if word.len() == 2 && word[1] == b',' => true,
             b'A'..=b'Z' if is_date_word(word) => true,
             _ if !self.has_time => false,
-            // A zone, or a name as in "time - name - ERROR - text", or "user@database" of PostgreSQL.
+            // A zone, or a name as in "time - name - ERROR - text", or "user@database" of
+            // PostgreSQL.
             _ => {
                 let is_zone = word.len() <= 5 && word.iter().all(u8::is_ascii_uppercase);
                 let rest = &self.text[self.at + word.len()..];

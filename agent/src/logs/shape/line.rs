@@ -1,9 +1,9 @@
 //! Records as lines of a file, each with a seal.
 //!
-//! Owns the seal: a line's last member is `"crc":"0123abcd"`, the CRC-32 (IEEE 802.3) of all bytes of
-//! the line before `,"crc":`, so that a torn or changed line is known while the file stays one JSON
-//! object a line. Invariant: what [`append`] and [`header`] write, [`read`] reads; a line with one
-//! byte changed is [`Damage`], never another record.
+//! Owns the seal: a line's last member is `"crc":"0123abcd"`, the CRC-32 (IEEE 802.3) of all bytes
+//! of the line before `,"crc":`, so that a torn or changed line is known while the file stays one
+//! JSON object a line. Invariant: what [`append`] and [`header`] write, [`read`] reads; a line with
+//! one byte changed is [`Damage`], never another record.
 
 use manifest_spec::log::{Header, LogRecord, VERSION, attribute};
 

@@ -1,7 +1,7 @@
 //! A stream of bytes, cut into lines and the parts of long ones.
 //!
-//! Invariant: pieces are the same wherever the stream was cut on its way; nothing is copied of a line
-//! that came whole. Holds at most one piece and what decides where it ends.
+//! Invariant: pieces are the same wherever the stream was cut on its way; nothing is copied of a
+//! line that came whole. Holds at most one piece and what decides where it ends.
 
 use super::LINE;
 use super::draft::Part;

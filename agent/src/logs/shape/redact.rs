@@ -109,7 +109,8 @@ impl Redactor {
         {
             place = start;
         }
-        // Secrets that overlap for half a part could be cut nowhere: then one is, where it overlaps.
+        // Secrets that overlap for half a part could be cut nowhere: then one is, where it
+        // overlaps.
         if place < LINE / 2 { cut } else { place }
     }
 
@@ -174,7 +175,8 @@ impl Redactor {
     }
 }
 
-/// What is looked for: all forms of all, or where that is too much not those of long ones in base64.
+/// What is looked for: all forms of all, or where that is too much not those of long ones in
+/// base64.
 fn needles<S: AsRef<str>>(secrets: &[S]) -> Result<Vec<Vec<u8>>, TooMany> {
     let all =
         [Encoded::All, Encoded::Short].map(|encoded| move || forms::needles(secrets, encoded));

@@ -1,7 +1,7 @@
 //! A stream's bytes to drafts.
 //!
-//! Invariant: `end` never falls, and what is pushed after the last draft's `end` can be pushed again
-//! to a new shaper at that place, with the same records.
+//! Invariant: `end` never falls, and what is pushed after the last draft's `end` can be pushed
+//! again to a new shaper at that place, with the same records.
 
 use std::borrow::Cow;
 use std::sync::Arc;

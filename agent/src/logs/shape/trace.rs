@@ -1,9 +1,9 @@
 //! Stack traces: which lines of a stream make one up, and what it tells.
 //!
-//! Owns the forms of six languages, and the fingerprint by which two traces are known to tell of the
-//! same place. Invariant: a trace takes a line only if it is certain to belong to it, by its own form
-//! or by that of one behind it; what is read from a trace never changes its text. A trace holds at
-//! most [`LINES`] lines and [`BYTES`] bytes.
+//! Owns the forms of six languages, and the fingerprint by which two traces are known to tell of
+//! the same place. Invariant: a trace takes a line only if it is certain to belong to it, by its
+//! own form or by that of one behind it; what is read from a trace never changes its text. A trace
+//! holds at most [`LINES`] lines and [`BYTES`] bytes.
 
 mod fingerprint;
 mod go;

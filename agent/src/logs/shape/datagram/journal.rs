@@ -1,7 +1,8 @@
-//! The journal's native protocol: fields of an entry, as `NAME=value` and a line end, or as `NAME`, a
-//! line end, the value's length (eight bytes, least first), the value and a line end.
+//! The journal's native protocol: fields of an entry, as `NAME=value` and a line end, or as `NAME`,
+//! a line end, the value's length (eight bytes, least first), the value and a line end.
 //!
-//! Invariant: reads at most what was given, whatever lengths it says; what is kept of it is bounded.
+//! Invariant: reads at most what was given, whatever lengths it says; what is kept of it is
+//! bounded.
 
 use std::borrow::Cow;
 

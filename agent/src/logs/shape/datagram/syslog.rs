@@ -143,8 +143,8 @@ fn value(bytes: &[u8]) -> Option<(String, &[u8])> {
     Some((String::from_utf8(value).ok()?, &bytes[at + 1..]))
 }
 
-/// RFC 3164 as clients send it to a socket of their own host: `Jan  2 03:04:05 tag[pid]: text`. Some
-/// leave out the time; then `word: text` is text, for it is what people write.
+/// RFC 3164 as clients send it to a socket of their own host: `Jan  2 03:04:05 tag[pid]: text`.
+/// Some leave out the time; then `word: text` is text, for it is what people write.
 fn classic<'a>(bytes: &'a [u8], message: &mut Message<'_>) -> &'a [u8] {
     let (time, rest) = match timestamp(bytes) {
         Some((time, rest)) => (Some(time), rest),

@@ -145,7 +145,8 @@ fn what_is_long_is_bounded_and_said() {
 #[test]
 fn what_a_message_says_is_read_as_lines_are() {
     let (severity, body, fields) = syslog_of(
-        "<14>Jan  2 03:04:05 web[7]: @cee: {\"msg\":\"m\",\"level\":\"error\",\"a\":1,\"syslog.appname\":\"x\",\
+        "<14>Jan  2 03:04:05 web[7]: @cee: \
+         {\"msg\":\"m\",\"level\":\"error\",\"a\":1,\"syslog.appname\":\"x\",\
          \"gap\":2}",
     );
     assert_eq!((severity, body.as_str()), (Severity::Error, "m"));

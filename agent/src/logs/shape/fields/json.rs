@@ -1,8 +1,8 @@
 //! JSON objects (RFC 8259), read without losing anything.
 //!
 //! Invariant: what is read says what the text says, or there is nothing: not of a member that comes
-//! twice, nor of half a surrogate pair, nor of what is nested deeper than [`DEPTH`]. A number that has
-//! no exact value here is the text of its digits. The work is linear in the text.
+//! twice, nor of half a surrogate pair, nor of what is nested deeper than [`DEPTH`]. A number that
+//! has no exact value here is the text of its digits. The work is linear in the text.
 
 use std::collections::HashSet;
 

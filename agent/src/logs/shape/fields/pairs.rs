@@ -1,7 +1,8 @@
 //! logfmt: a line that is pairs of a name and a value from its first byte to its last.
 //!
-//! Invariant: a line of text that has pairs in it, or one pair alone, is none; a name that comes twice
-//! would lose a value, so that such a line is none either. Values are text: logfmt has no types.
+//! Invariant: a line of text that has pairs in it, or one pair alone, is none; a name that comes
+//! twice would lose a value, so that such a line is none either. Values are text: logfmt has no
+//! types.
 
 use super::json::{self, Members};
 

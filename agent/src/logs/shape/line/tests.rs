@@ -123,7 +123,8 @@ proptest! {
     }
 }
 
-/// What version 1 wrote, some of it with keys that came later; also held by the tests of the format.
+/// What version 1 wrote, some of it with keys that came later; also held by the tests of the
+/// format.
 const VERSION_1: &str = include_str!("../../../../../manifest-spec/tests/log/version-1.log");
 
 #[test]

@@ -185,7 +185,8 @@ fn with_secret(secret: &str, form: usize, place: usize) -> String {
         2 => format!("{{\"{value}\":{{\"deep\":[\"x{value}y\"]}}}}"),
         3 => format!("level=info password=\"{value}\" b={value}"),
         4 => format!(
-            "Traceback (most recent call last):\n  File \"/{value}/a.py\", line 1, in {value}\nKeyError: {value}"
+            "Traceback (most recent call last):\n  File \"/{value}/a.py\", line 1, in {value}\n\
+             KeyError: {value}"
         ),
         5 => value.to_string(),
         6 => format!("{{\"stack\":\"Error: {value}\\n    at {value} (/a.js:1:2)\"}}"),

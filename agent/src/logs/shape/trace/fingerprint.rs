@@ -1,8 +1,9 @@
 //! What tells one bug from another.
 //!
-//! Invariant: the same place in a program has the same fingerprint on another host, in another folder,
-//! built anew, with other values and with lines added above it; where no frame says a function, the
-//! file alone is the place. Never changed without need: what others have noted by it would be lost.
+//! Invariant: the same place in a program has the same fingerprint on another host, in another
+//! folder, built anew, with other values and with lines added above it; where no frame says a
+//! function, the file alone is the place. Never changed without need: what others have noted by it
+//! would be lost.
 
 use sha2::{Digest, Sha256};
 

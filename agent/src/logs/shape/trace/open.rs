@@ -1,7 +1,8 @@
 //! A trace whose end has not come yet.
 //!
-//! Invariant: lines of which it is not certain that they belong to it can be had back, in order, each
-//! as it came; what was given out as a part can be gone on with by whoever knows its record alone.
+//! Invariant: lines of which it is not certain that they belong to it can be had back, in order,
+//! each as it came; what was given out as a part can be gone on with by whoever knows its record
+//! alone.
 
 use manifest_spec::log::{LogRecord, Severity, attribute};
 use serde_json::{Map, Value};

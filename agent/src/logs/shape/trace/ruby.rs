@@ -1,5 +1,5 @@
-//! Traces of Ruby: `Exception#full_message` in both orders, and lists of frames as its logger writes
-//! them. Places are quoted `` `like this' `` up to Ruby 3.3 and `'like this'` since.
+//! Traces of Ruby: `Exception#full_message` in both orders, and lists of frames as its logger
+//! writes them. Places are quoted `` `like this' `` up to Ruby 3.3 and `'like this'` since.
 
 use super::grammar::Verdict;
 use super::text::{self, is_blank, is_number_before, trimmed};

@@ -1,5 +1,5 @@
-//! Traces of Rust: what the standard library's panic hook writes, with and without a backtrace (1.40
-//! to 1.95; up to 1.72 the message stands in the first line).
+//! Traces of Rust: what the standard library's panic hook writes, with and without a backtrace
+//! (1.40 to 1.95; up to 1.72 the message stands in the first line).
 
 use super::grammar::Verdict;
 use super::text::{self, indent, is_blank, is_number_before, trimmed};
@@ -17,7 +17,8 @@ pub(super) enum Lines {
     Tail,
 }
 
-/// What panics of the standard library say first: they are kinds of panics, not words of the program.
+/// What panics of the standard library say first: they are kinds of panics, not words of the
+/// program.
 const KINDS: [&str; 12] = [
     "index out of bounds",
     "called `Option::",
@@ -156,8 +157,8 @@ fn frame(line: &str) -> Option<Frame> {
     Some(Frame { place, is_runtime })
 }
 
-/// The crate of a function; of `<Type as Trait>::function` the type's, or the trait's if the language
-/// itself has the type.
+/// The crate of a function; of `<Type as Trait>::function` the type's, or the trait's if the
+/// language itself has the type.
 fn owner(place: &str) -> &str {
     let path = place.trim_start_matches(['<', '&', '*', '(']);
     let path = path.strip_prefix("dyn ").unwrap_or(path);

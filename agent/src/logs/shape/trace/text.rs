@@ -55,7 +55,8 @@ pub(super) struct Named {
     pub(super) message: usize,
 }
 
-/// The first word of a line that is called as exceptions are, with a colon or the line's end behind it.
+/// The first word of a line that is called as exceptions are, with a colon or the line's end behind
+/// it.
 pub(super) fn named(line: &[u8]) -> Option<Named> {
     let seen = &line[..line.len().min(SEEN)];
     let mut start = 0;
