@@ -168,11 +168,6 @@ fn a_log_that_can_not_be_written() {
 fn what_this_version_does_not_do_is_refused_by_name() {
     let cases = [
         ("port = 80\nidle = \"10m\"", "idle: scaling to zero is not done"),
-        ("logs = { sinks = [\"journal\"] }", "logs.sinks[0]: only sinks of the form"),
-        (
-            "logs = { sinks = [{ to = \"file:a\", when = \"level>=warn\" }] }",
-            "logs.sinks[0]: only sinks",
-        ),
         (
             "hooks = { tidy = { cron = \"@daily\", run = \"true\" } }",
             "hooks.tidy: hooks can't be run",

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::support::hostd::Hostd;
 use crate::support::ports::Ports;
-use crate::support::{As, EVERYONE, Scene};
+use crate::support::{As, EVERYONE, Scene, eventually};
 
 /// The file of this name somewhere below.
 fn find(below: &Path, name: &str) -> Option<PathBuf> {
@@ -24,6 +25,18 @@ fn got(scene: &Scene, said: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter(|line| line["seq"].is_u64()).collect()
+}
+
+/// How many programs run beside instances of this scene.
+fn asides(scene: &Scene) -> usize {
+    let directories = scene.outside().to_str().unwrap();
+    let is_one = |process: &Path| {
+        let read = |name| std::fs::read(process.join(name)).unwrap_or_default();
+        let environment = String::from_utf8_lossy(&read("environ")).into_owned();
+        read("cmdline").starts_with(b"hostctl-aside\0") && environment.contains(directories)
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.filter(|process| is_one(&process.path())).count()
 }
 
 /// A program that keeps what it reads in the app's managed directory.
@@ -65,4 +78,25 @@ fn it_runs_beside_an_app_with_a_network_of_its_own() {
     scene.shell_app("seq 10", &manifest(port.number(0), "network = \"private\""));
     let ran = scene.run(["run", "app.toml"]).exited(0);
     assert_eq!(got(&scene, &ran.err).len(), 10);
+}
+
+#[test]
+fn it_runs_beside_an_instance_of_hostd_and_ends_after_it() {
+    let scene = Scene::new(As::Root);
+    let hostd = Hostd::start(&scene);
+    let port = Ports::hold();
+    scene.script("ship", SHIP);
+    scene.shell_app("seq 500; exec sleep 1000", &manifest(port.number(0), ""));
+    hostd.deploy(&std::fs::read_to_string(scene.app().join("app.toml")).unwrap());
+    eventually("every record", || {
+        let path = find(&scene.state().join("data"), "got");
+        let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        text.lines().count() == 501
+    });
+    assert!(asides(&scene) > 0);
+    hostd.post("/v1/apps/demo/stop", &json!({})).done();
+    eventually("the program has ended", || asides(&scene) == 0);
+    let records = got(&scene, &hostd.log());
+    let seqs: Vec<_> = records.iter().map(|record| record["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (1..=500).collect::<Vec<_>>());
 }

@@ -98,7 +98,12 @@ fn the_resolved_manifest_is_json_with_every_decided_value() {
             },
             "limits": { "files": 512 },
             "needs": [],
-            "logs": { "sinks": [] },
+            "logs": {
+                "keep_bytes": 500 << 20,
+                "keep_seconds": 14 * 24 * 3600,
+                "full": "drop-oldest",
+                "sinks": [],
+            },
         });
         assert_eq!(serde_json::from_str::<Value>(&ran.out).unwrap(), expected, "{who:?}");
     }

@@ -91,7 +91,6 @@ fn nothing_that_a_manifest_says_is_left_aside_in_silence() {
         ("port = 8080\nroute = \"shop.example.com\"", "route"),
         ("port = 8080\nhealth = \"/up\"", "health"),
         ("policy = \"random\"", "policy"),
-        ("logs = { keep = \"1G\" }", "logs.keep"),
         ("policies = { own = { run = \"./rank\" } }", "policies"),
     ] {
         for who in EVERYONE {

@@ -29,7 +29,7 @@ pub struct Filter {
 pub struct FilterError {
     /// What is wrong.
     pub message: String,
-    /// Byte of the text at which it is.
+    /// Character of the text at which it is, from 0.
     pub at: usize,
     /// What to write instead.
     pub hint: Option<String>,
@@ -98,7 +98,9 @@ impl Filter {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        read::read(text).map(|root| Self { text: text.to_owned(), root })
+        let root = read::read(text)
+            .map_err(|error| FilterError { at: text[..error.at].chars().count(), ..error })?;
+        Ok(Self { text: text.to_owned(), root })
     }
 
     /// As it was written.

@@ -57,3 +57,9 @@ pub const CHECKS: u32 = 100;
 
 /// Longest duration, in days.
 pub const SPAN_DAYS: u64 = 3660;
+
+/// A line between hostd and a policy plugin, in bytes, without its newline.
+pub const PLUGIN_LINE_BYTES: usize = 256 * 1024;
+
+/// Slots that a policy plugin's answer may have.
+pub const PLUGIN_SLOTS: usize = 128;

@@ -153,11 +153,11 @@ impl Severity {
 pub mod attribute {
     /// Where a record came by: `stdout`, `stderr`, `syslog`, `journal`; `agent` for what hostctl says.
     pub const STREAM: &str = "stream";
-    /// Which part of a line that was too long for one record, from 0.
+    /// Which part of a line, or of a stack trace, that was too long for one record, from 0.
     pub const PART: &str = "part";
-    /// Whether it is the line's last part.
+    /// Whether it is the last part.
     pub const LAST_PART: &str = "last_part";
-    /// The bytes of a line that is not UTF-8, in hexadecimal digits; the body then has U+FFFD.
+    /// The bytes of what is not UTF-8, in hexadecimal digits; the text then has U+FFFD.
     pub const BYTES_HEX: &str = "bytes_hex";
     /// The kind of an exception, by its language's name.
     pub const EXCEPTION_TYPE: &str = "exception.type";
@@ -204,6 +204,36 @@ pub mod attribute {
     /// Why they were lost.
     pub const GAP_CAUSE: &str = "gap.cause";
 
+    /// Every one.
+    pub const ALL: [&str; 26] = [
+        STREAM,
+        PART,
+        LAST_PART,
+        BYTES_HEX,
+        EXCEPTION_TYPE,
+        EXCEPTION_MESSAGE,
+        EXCEPTION_STACKTRACE,
+        EXCEPTION_FINGERPRINT,
+        EXCEPTION_LANGUAGE,
+        CRASH_LAST_LINES,
+        CRASH_CORE,
+        SYSLOG_FACILITY,
+        SYSLOG_SEVERITY,
+        SYSLOG_TIMESTAMP,
+        SYSLOG_HOSTNAME,
+        SYSLOG_APPNAME,
+        SYSLOG_PROCID,
+        SYSLOG_MSGID,
+        SYSLOG_DATA,
+        CODE_FILE,
+        CODE_LINE,
+        CODE_FUNCTION,
+        JOURNAL_CUT,
+        GAP,
+        GAP_FIRST,
+        GAP_CAUSE,
+    ];
+
     /// What stands in front of an attribute of the app's own that is called like one of the agent's.
     pub const OF_APP: &str = "app.";
 
@@ -212,8 +242,6 @@ pub mod attribute {
     #[must_use]
     pub fn is_agents(name: &str) -> bool {
         [STREAM, PART, LAST_PART, BYTES_HEX, GAP].contains(&name)
-            || name.starts_with("exception.")
-            || name.starts_with("crash.")
-            || name.starts_with("gap.")
+            || ["exception.", "crash.", "gap."].iter().any(|start| name.starts_with(start))
     }
 }

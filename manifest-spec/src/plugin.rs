@@ -18,12 +18,8 @@ pub use schema::{answer_schema, question_schema};
 
 /// Version of the protocol.
 pub const VERSION: u32 = 1;
-/// Bytes of a line, at most, without its newline.
-pub const LINE_BYTES: usize = 256 * 1024;
 /// The highest weight.
 pub const MAX_WEIGHT: u32 = 1000;
-/// Slots, at most.
-pub const MAX_SLOTS: usize = 128;
 
 /// What hostd asks: who shall get new connections of this service?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

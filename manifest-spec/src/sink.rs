@@ -306,8 +306,10 @@ fn authority(text: &str) -> Result<(String, Option<u16>), Fault> {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, behind)) => {
             let address = host.parse::<std::net::Ipv6Addr>();
-            let address = address
-                .map_err(|_| Fault::because(format!("{} is no IPv6 address", quoted(host))))?;
+            let address = address.map_err(|_| {
+                Fault::because(format!("{} is no IPv6 address", quoted(host)))
+                    .hint("write one such as \"[::1]\"")
+            })?;
             (address.to_string(), behind.strip_prefix(':').or((!behind.is_empty()).then_some("")))
         }
         None if text.matches(':').count() > 1 => {

@@ -13,6 +13,8 @@ use manifest_spec::manifest::{Full, Logs, Manifest, Rotate, Sink, SinkTarget};
 use manifest_spec::quantity::{Bytes, Span};
 use serde::{Deserialize, Serialize};
 
+use crate::logs::shape::Redactor;
+
 /// Most of one app's records, in bytes.
 const KEEP_BYTES: u64 = 500 << 20;
 
@@ -180,6 +182,11 @@ pub(super) fn logs(
         planned.sinks.push(sink);
     }
     planned.secrets.retain(|secret| secret.0.len() >= SECRET_SHORTEST);
+    let secrets: Vec<&str> = planned.secrets.iter().map(|secret| secret.0.as_str()).collect();
+    if let Err(error) = Redactor::check(&secrets) {
+        let hint = "name those that matter, logs.redact = [\"DB_PASSWORD\"]";
+        errors.push(Diagnostic::new("logs.redact", error.to_string()).with_hint(hint));
+    }
     if errors.is_empty() { Ok(planned) } else { Err(errors) }
 }
 

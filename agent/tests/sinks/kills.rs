@@ -4,20 +4,23 @@
 use std::collections::BTreeSet;
 use std::io::{BufReader, Read};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agent::aside::Like;
+use agent::aside::start::Starter;
 use agent::clock::since_epoch;
 use agent::logs::route::{Orders, Pulse, Wanted};
 use agent::logs::sink::Surroundings;
+use agent::plan::Directories;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::peer::{Reaction, Server, ok};
 use super::real::python;
-use super::scene::{Scene, route, sink};
+use super::scene::{Scene, route, sink, until};
 
 /// Tells a process of this program that it is a router, of which folder, to which sinks, how far the
 /// log is, and whether it has ended.
@@ -32,17 +35,29 @@ const KILLS: u64 = 25;
 #[test]
 fn routes_as_told() {
     let Ok(told) = std::env::var(TOLD) else { return };
-    let (folder, wanted, pulse): (String, Vec<Wanted>, (u64, bool)) =
-        serde_json::from_str(&told).unwrap();
+    let (folder, wanted, pulse, programs): Told = serde_json::from_str(&told).unwrap();
     let (_wanted, list) = watch::channel(wanted);
     let (_stop, stopped) = watch::channel(false);
     let (_pulse, pulse) = watch::channel(Pulse { last: pulse.0, ended: pulse.1 });
     let orders = Orders { wanted: list, pulse, stop: stopped };
-    route(Path::new(&folder), orders, Surroundings::of_host(since_epoch));
+    let programs = programs.map(|(executable, [state, run, config], like)| {
+        (Starter { executable, directories: Directories { state, run, config } }, like)
+    });
+    let around = Surroundings { programs, ..Surroundings::of_host(since_epoch) };
+    route(Path::new(&folder), orders, around);
 }
 
-fn router(scene: &Scene, wanted: &[Wanted], ended: bool) -> Child {
-    let told = serde_json::to_string(&(&scene.folder, wanted, (RECORDS, ended))).unwrap();
+/// What a router is told: its folder, its sinks, how far the log is and whether it has ended, and how
+/// programs are run.
+type Told = (PathBuf, Vec<Wanted>, (u64, bool), Option<(PathBuf, [PathBuf; 3], Like)>);
+
+fn router(scene: &Scene, wanted: &[Wanted], pulse: (u64, bool)) -> Child {
+    let programs = scene.around.programs.clone().map(|(starter, like)| {
+        let Directories { state, run, config } = starter.directories;
+        (starter.executable, [state, run, config], like)
+    });
+    let told: Told = (scene.folder.clone(), wanted.to_vec(), pulse, programs);
+    let told = serde_json::to_string(&told).unwrap();
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kills::routes_as_told"])
         .env(TOLD, told)
@@ -52,14 +67,14 @@ fn router(scene: &Scene, wanted: &[Wanted], ended: bool) -> Child {
 }
 
 /// Have the log routed by one router after the other, each killed, but for the last.
-fn kill_again_and_again(scene: &Scene, wanted: &[Wanted]) {
+pub fn kill_again_and_again(scene: &Scene, wanted: &[Wanted], records: u64) {
     for round in 0..KILLS {
-        let mut child = router(scene, wanted, false);
+        let mut child = router(scene, wanted, (records, false));
         std::thread::sleep(Duration::from_millis(20 + round * 37 % 180));
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let status = router(scene, wanted, true).wait().unwrap();
+    let status = router(scene, wanted, (records, true)).wait().unwrap();
     assert!(status.success());
 }
 
@@ -82,7 +97,7 @@ fn a_file_has_each_record_once() {
     let mut wanted = sink(&format!("file:{}", scene.file("app.log").display()));
     wanted.sink.rotate = Some(100_000);
     wanted.sink.copies = 10_000;
-    kill_again_and_again(&scene, &[wanted]);
+    kill_again_and_again(&scene, &[wanted], RECORDS);
     let copies = (1..).take_while(|n| scene.file(&format!("app.log.{n}")).exists()).count();
     let names = (1..=copies).rev().map(|n| format!("app.log.{n}")).chain(["app.log".to_owned()]);
     let mut seqs = Vec::new();
@@ -114,7 +129,7 @@ fn a_server_that_knows_its_keys_has_each_record_once() {
     });
     let scene = written();
     let wanted = sink(&format!("http://127.0.0.1:{}/", server.port));
-    kill_again_and_again(&scene, &[wanted]);
+    kill_again_and_again(&scene, &[wanted], RECORDS);
     assert!(*again.lock().unwrap() > 0, "no kill came while a batch was on its way");
     let (mut known, mut seqs) = (BTreeSet::new(), Vec::new());
     for request in server.taken() {
@@ -141,7 +156,7 @@ fn receiver(messages: Arc<Mutex<Vec<String>>>) -> u16 {
                 loop {
                     match next() {
                         Some(digit @ b'0'..=b'9') => {
-                            length = length * 10 + usize::from(digit - b'0')
+                            length = length * 10 + usize::from(digit - b'0');
                         }
                         Some(b' ') => break,
                         None => break 'messages,
@@ -165,7 +180,12 @@ fn a_receiver_of_syslog_misses_nothing() {
     let messages = Arc::new(Mutex::new(Vec::new()));
     let port = receiver(Arc::clone(&messages));
     let scene = written();
-    kill_again_and_again(&scene, &[sink(&format!("syslog:tcp://127.0.0.1:{port}"))]);
+    kill_again_and_again(&scene, &[sink(&format!("syslog:tcp://127.0.0.1:{port}"))], RECORDS);
+    // Its system has all of them; it may still be reading.
+    let last = format!(" seq=\"{RECORDS}\"]");
+    until("the last message", || {
+        messages.lock().unwrap().last().is_some_and(|message| message.contains(&last))
+    });
     let messages = messages.lock().unwrap();
     let seqs = messages.iter().map(|message| {
         let (_, rest) = message.split_once(" seq=\"").unwrap();
@@ -190,7 +210,7 @@ fn loki_has_each_record_once() {
     let scene = written();
     let file = scene.file("loki");
     let (_peer, port) = python(Path::new("python3"), "loki.py", &[file.to_str().unwrap()]);
-    kill_again_and_again(&scene, &[sink(&format!("loki+http://127.0.0.1:{port}"))]);
+    kill_again_and_again(&scene, &[sink(&format!("loki+http://127.0.0.1:{port}"))], RECORDS);
     let text = std::fs::read_to_string(&file).unwrap();
     let entries = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let seqs = entries.map(|entry| entry[3]["seq"].as_str().unwrap().parse().unwrap());

@@ -10,6 +10,7 @@ use agent::plan::Directories;
 use agent::planning::Source;
 use serde_json::Value;
 
+use super::kills::kill_again_and_again;
 use super::scene::{Scene, sink, until};
 
 /// A scene whose app has a folder that it may write to, with a program in it.
@@ -125,4 +126,28 @@ fn a_program_that_does_not_end_is_ended() {
     routing.finish(&scene);
     assert_eq!(seqs(&work(&scene, "lines")), [1, 2, 3]);
     assert_eq!(work(&scene, "over"), "1\n");
+}
+
+/// What is killed is the router: its programs die with it, in the middle of a line perhaps.
+#[test]
+fn a_program_misses_nothing_when_all_is_killed() {
+    let mut scene = scene("exec cat >> work/lines", "");
+    scene.write_numbers(1..=20_000);
+    let wanted = [sink(&address(&scene))];
+    kill_again_and_again(&scene, &wanted, 20_000);
+    let lines = std::fs::read(scene.file("app/work/lines")).unwrap();
+    let text = String::from_utf8_lossy(&lines);
+    let whole = text.lines().filter_map(|line| {
+        // A line that was torn has the next one behind it.
+        let line = &line[line.rfind("{\"v\":1,\"seq\"")?..];
+        serde_json::from_str::<Value>(line).ok()?["seq"].as_u64()
+    });
+    let (mut highest, mut greatest) = (0, 0);
+    for seq in whole {
+        assert!(seq <= highest + 1, "{seq} after {highest}");
+        greatest = greatest.max((highest + 1).saturating_sub(seq));
+        highest = highest.max(seq);
+    }
+    assert_eq!(highest, 20_000);
+    assert!(greatest <= 4096, "of one batch at most: {greatest}");
 }

@@ -85,6 +85,11 @@ pub(super) fn entries(old: Option<&Entry>, new: Option<&Entry>, found: &mut Diff
         return;
     }
     let mut before = keyed(old);
+    if before.is_empty() {
+        // Loading all is the longest of all changes.
+        found.added.extend(new.iter().flat_map(|entry| entry.elements()));
+        return;
+    }
     let mut added = Vec::new();
     for element in new.iter().flat_map(|entry| entry.elements()) {
         let key = (element.set.clone(), element.key.clone());

@@ -173,6 +173,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("a=1 and", "expected a comparison, found nothing at character 8", "write a field"),
         ("a=1 and ", "expected a comparison, found nothing at character 9", "write a field"),
         (">=warn", "expected a field's name, found \">\" at character 1", "write a field"),
+        ("\u{e9}=\"\u{20ac}\" or b==1", "\"==\" is no comparison at character 11", "write = for"),
         ("a=1\n", "a filter is one line without control characters at character 4", ""),
     ];
     for (text, message, hint) in cases {

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{LINE_BYTES, MAX_SLOTS, MAX_WEIGHT, Question};
+use super::{MAX_WEIGHT, Question};
+use crate::limits::{PLUGIN_LINE_BYTES as LINE_BYTES, PLUGIN_SLOTS as MAX_SLOTS};
 
 /// What a plugin decided. Only backends that can get new connections are left in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,7 +54,7 @@ impl Key {
 /// Why a line is no answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswerError {
-    /// Longer than [`LINE_BYTES`].
+    /// Longer than [`PLUGIN_LINE_BYTES`](LINE_BYTES).
     TooLong(usize),
     /// No JSON object: where and why, in words.
     NotJson(String),

@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Key, MAX_SLOTS, MAX_WEIGHT, VERSION};
+use super::{Key, MAX_WEIGHT, VERSION};
+use crate::limits::PLUGIN_SLOTS;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -79,7 +80,7 @@ pub fn answer_schema() -> Value {
                         "type": "array",
                         "items": { "type": "string" },
                         "minItems": 1,
-                        "maxItems": MAX_SLOTS,
+                        "maxItems": PLUGIN_SLOTS,
                     },
                 },
             },

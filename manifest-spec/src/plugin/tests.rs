@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::limits::PLUGIN_LINE_BYTES;
+
 use super::{Answer, AnswerError, Backend, Key, Question, answer_schema, question_schema};
 
 /// The line of the design.
@@ -101,8 +103,8 @@ fn what_is_no_answer() {
     assert_eq!(read(beside), Err(AnswerError::Key));
     let many = format!(r#"{{"id":7,"slots":[{}"api.web.1"]}}"#, r#""api.web.1","#.repeat(128));
     assert_eq!(read(&many), Err(AnswerError::Slots));
-    let long = " ".repeat(super::LINE_BYTES + 1);
-    assert_eq!(read(&long), Err(AnswerError::TooLong(super::LINE_BYTES + 1)));
+    let long = " ".repeat(PLUGIN_LINE_BYTES + 1);
+    assert_eq!(read(&long), Err(AnswerError::TooLong(PLUGIN_LINE_BYTES + 1)));
 }
 
 /// The schema names what the types have, and nothing else.

@@ -15,7 +15,7 @@ use serde_json::{Value, from_str, json};
 
 use crate::golden::same;
 
-mod description;
+pub(crate) mod description;
 mod frames;
 
 /// A message that is kept in a file.

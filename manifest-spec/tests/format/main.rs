@@ -6,6 +6,7 @@ mod api;
 mod checker;
 mod golden;
 mod layers;
+mod log;
 mod permissions;
 mod properties;
 mod schema;

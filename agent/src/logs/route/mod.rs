@@ -8,7 +8,8 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`router`] | which sinks there are, and their metrics |
+//! | [`router`] | which sinks there are |
+//! | [`report`] | how they do, in a file |
 //! | [`lane`] | the way to one sink |
 //! | [`gather`] | from the log to batches |
 //! | [`delivery`] | what follows from a sink's answer |
@@ -28,8 +29,10 @@ mod lane;
 pub mod log;
 mod park;
 pub mod pause;
+mod report;
 pub mod router;
 mod shared;
 
-pub use router::{Instance, METRICS, Orders, Pulse, Wanted, run};
+pub use report::METRICS;
+pub use router::{Instance, Orders, Pulse, Wanted, run};
 pub use shared::Counters;

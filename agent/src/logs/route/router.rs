@@ -1,37 +1,30 @@
 //! All sinks of an instance: which there are, when each begins and ends, and how they do.
 //!
 //! Invariant: a sink that is wanted has one way to it, one that is not has none, and no cursor. What
-//! happens to one sink concerns no other. `metrics.json` is replaced as a whole, at most once a
-//! second.
+//! happens to one sink concerns no other.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use manifest_spec::log::metrics::{PipelineMetrics, SinkState};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet};
-use tokio::time::sleep;
 
 use super::batch::Bounds;
-use super::cursor::{Cursor, Cursors, replace};
+use super::cursor::{Cursor, Cursors};
 use super::delivery::Delivery;
 use super::gather::Gatherer;
 use super::lane::{Lane, Parts};
 use super::log::Log;
 use super::pause::Pauses;
+use super::report::Reporter;
 use super::shared::{Counters, Shared};
 use crate::logs::sink::{Sink, Surroundings};
 use crate::plan::PlannedSink;
-
-/// How often metrics are written, at most.
-const SELDOM: Duration = Duration::from_secs(1);
-/// The file they are in.
-pub const METRICS: &str = "metrics.json";
 
 /// A sink that is wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -282,37 +275,3 @@ impl<L: Log + 'static> Router<L> {
         Ok(Lane::new(parts, Rc::clone(&self.shared)))
     }
 }
-
-/// Writes metrics when they change.
-struct Reporter {
-    run: PathBuf,
-    shared: Rc<Shared>,
-    counters: Arc<Counters>,
-    pulse: watch::Receiver<Pulse>,
-}
-
-impl Reporter {
-    async fn run(mut self) {
-        loop {
-            self.write();
-            sleep(SELDOM).await;
-            let mut pulse = self.pulse.clone();
-            tokio::select! {
-                () = self.shared.changed.notified() => {}
-                Ok(()) = pulse.changed() => {}
-            }
-            self.pulse.borrow_and_update();
-        }
-    }
-
-    fn write(&self) -> PipelineMetrics {
-        let last = self.pulse.borrow().last;
-        let metrics = self.shared.snapshot(&self.counters, last);
-        // Without them everything goes on, only nobody sees it.
-        let _ = replace(&self.run, METRICS, &metrics);
-        metrics
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -23,22 +23,20 @@ pub(super) struct Clean<'a> {
 
 /// Take secrets out of bytes.
 pub(super) fn clean<'a>(bytes: &'a [u8], secrets: &Redactor) -> Clean<'a> {
-    let bytes = secrets.bytes(bytes);
-    let is_text = std::str::from_utf8(&bytes).is_ok();
-    match bytes {
-        Cow::Borrowed(bytes) if is_text => {
-            Clean { text: String::from_utf8_lossy(bytes), bytes: None }
-        }
-        Cow::Owned(bytes) if is_text => {
-            Clean { text: Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()), bytes: None }
-        }
-        bytes => {
-            // Again, for a secret that has what stands for bytes that are no text.
-            let lossy = String::from_utf8_lossy(&bytes);
-            let text = Cow::Owned(secrets.text(&lossy).into_owned());
-            Clean { text, bytes: Some(bytes) }
-        }
-    }
+    let bytes = match secrets.bytes(bytes) {
+        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => return Clean { text: Cow::Borrowed(text), bytes: None },
+            Err(_) => Cow::Borrowed(bytes),
+        },
+        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => return Clean { text: Cow::Owned(text), bytes: None },
+            Err(error) => Cow::Owned(error.into_bytes()),
+        },
+    };
+    // Again, for a secret that has what stands for bytes that are no text.
+    let lossy = String::from_utf8_lossy(&bytes);
+    let text = Cow::Owned(secrets.text(&lossy).into_owned());
+    Clean { text, bytes: Some(bytes) }
 }
 
 impl Clean<'_> {

@@ -11,8 +11,10 @@ mod pairs;
 mod tests;
 
 use manifest_spec::log::{Severity, attribute};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
+use self::json::Members;
 use super::level;
 use super::trace::Exception;
 
@@ -57,8 +59,9 @@ impl Fields {
         (!members.is_empty()).then(|| Fields::of(members))
     }
 
-    fn of(mut members: Map<String, Value>) -> Fields {
-        let mut fields = Fields::default();
+    fn of(mut members: Members) -> Fields {
+        let attributes = Map::with_capacity(members.len());
+        let mut fields = Fields { attributes, ..Fields::default() };
         let mut chosen = [None::<(usize, usize)>; ROLES];
         for (place, (name, value)) in members.iter().enumerate() {
             let Some((role, rank)) = Role::of(name) else { continue };
@@ -67,10 +70,8 @@ impl Fields {
                 *best = Some((rank, place));
             }
         }
-        let exception = chosen[Role::Stack as usize].and_then(|(_, place)| {
-            let (_, value) = members.iter_mut().nth(place)?;
-            Exception::take_from(value)
-        });
+        let exception = chosen[Role::Stack as usize]
+            .and_then(|(_, place)| Exception::take_from(&mut members.get_mut(place)?.1));
         for (place, (name, value)) in members.into_iter().enumerate() {
             let is = |role: Role| chosen[role as usize].is_some_and(|(_, at)| at == place);
             let value = match value {
@@ -110,10 +111,18 @@ impl Fields {
             attribute::is_agents(name)
                 || value.is_object() && attribute::is_agents(&format!("{name}."))
         };
-        while is_forged(&name) || self.attributes.contains_key(&name) {
+        while is_forged(&name) {
             name.insert_str(0, attribute::OF_APP);
         }
-        self.attributes.insert(name, value);
+        loop {
+            match self.attributes.entry(name) {
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                    return;
+                }
+                Entry::Occupied(taken) => name = format!("{}{}", attribute::OF_APP, taken.key()),
+            }
+        }
     }
 
     /// Take the severity; what says more than that is given back.
@@ -238,6 +247,10 @@ const NAMES: [(&str, Role); 30] = [
 impl Role {
     /// Which a name stands for, and how far behind others.
     fn of(name: &str) -> Option<(Role, usize)> {
+        // The longest of them; most names are something else.
+        if name.len() > "exception.stacktrace".len() {
+            return None;
+        }
         let found = NAMES.iter().position(|(own, _)| own.eq_ignore_ascii_case(name))?;
         Some((NAMES[found].1, found))
     }

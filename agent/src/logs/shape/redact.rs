@@ -17,6 +17,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use serde_json::Value;
 
+use self::forms::Encoded;
 use super::LINE;
 
 /// What stands in a secret's place.
@@ -68,11 +69,8 @@ impl Redactor {
     /// # Errors
     /// [`TooMany`].
     pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, TooMany> {
-        let needles = forms::needles(secrets);
+        let needles = needles(&secrets.into_iter().collect::<Vec<_>>())?;
         let Some(longest) = needles.iter().map(Vec::len).max() else { return Ok(Self::default()) };
-        if needles.iter().map(Vec::len).sum::<usize>() > MOST {
-            return Err(TooMany);
-        }
         let search = |kind| {
             // A table of all states would be faster without a prefilter and take megabytes.
             let mut builder = AhoCorasick::builder();
@@ -81,6 +79,14 @@ impl Redactor {
         };
         let (quick, all) = (search(MatchKind::LeftmostFirst)?, search(MatchKind::Standard)?);
         Ok(Redactor { search: Some(Search { quick, all, longest: longest * GROWTH }) })
+    }
+
+    /// Whether there can be one for these secrets. Much less work than to make it.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn check<S: AsRef<str>>(secrets: &[S]) -> Result<(), TooMany> {
+        needles(secrets).map(|_| ())
     }
 
     /// How many bytes a secret can take, in any form it is known in.
@@ -114,9 +120,6 @@ impl Redactor {
             return Cow::Borrowed(bytes);
         }
         let mut ranges = search.ranges(bytes);
-        if ranges.is_empty() {
-            return Cow::Borrowed(bytes);
-        }
         ranges.sort_unstable_by_key(|range| range.start);
         let (mut clean, mut at) = (Vec::with_capacity(bytes.len()), 0);
         for range in ranges {
@@ -171,10 +174,20 @@ impl Redactor {
     }
 }
 
+/// What is looked for: all forms of all, or where that is too much not those of long ones in base64.
+fn needles<S: AsRef<str>>(secrets: &[S]) -> Result<Vec<Vec<u8>>, TooMany> {
+    let all =
+        [Encoded::All, Encoded::Short].map(|encoded| move || forms::needles(secrets, encoded));
+    let fits = |needles: &Vec<Vec<u8>>| needles.iter().map(Vec::len).sum::<usize>() <= MOST;
+    all.into_iter().map(|make| make()).find(fits).ok_or(TooMany)
+}
+
 impl Search {
-    /// Whether there can be none: certain where it says so.
+    /// Whether there is none.
     fn is_clean(&self, bytes: &[u8]) -> bool {
-        memchr::memchr2(b'%', b'\\', bytes).is_none() && !self.quick.is_match(bytes)
+        let is_found = |bytes: &[u8]| self.quick.is_match(bytes);
+        let has_escapes = memchr::memchr2(b'%', b'\\', bytes).is_some();
+        !(is_found(bytes) || has_escapes && projection::is_any(bytes, is_found))
     }
 
     /// Where secrets are, in no order; some inside others.

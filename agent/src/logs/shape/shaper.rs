@@ -181,4 +181,4 @@ impl Traces {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

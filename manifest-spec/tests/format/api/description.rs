@@ -64,7 +64,8 @@ impl<'de> Deserializer<'de> for Names<'_> {
     }
 }
 
-fn names<'de, T: Deserialize<'de>>() -> Vec<&'static str> {
+/// The keys or words of a type.
+pub(crate) fn names<'de, T: Deserialize<'de>>() -> Vec<&'static str> {
     let mut names = Vec::new();
     let _ = T::deserialize(Names(&mut names));
     names

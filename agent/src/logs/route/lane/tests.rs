@@ -10,7 +10,8 @@ use super::super::fake::FakeLog;
 use super::super::pause::Pauses;
 use super::super::shared::Counters;
 use super::*;
-use crate::logs::sink::Codec;
+use crate::logs::sink::file::Mark;
+use crate::logs::sink::{Codec, Verdict};
 
 /// What a peer of a test does with one request after the other; all is well when none is left.
 enum Mood {

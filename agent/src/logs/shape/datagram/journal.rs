@@ -15,7 +15,7 @@ use super::super::redact::Redactor;
 use super::{Message, insert};
 
 /// Most bytes of all an entry's values but its message.
-const ROOM: usize = 256 * 1024;
+const ROOM: usize = 128 * 1024;
 
 /// What a value takes besides itself and its name, in bytes.
 const MEMBER: usize = 8;

@@ -3,9 +3,7 @@
 //! Invariant: a line of text that has pairs in it, or one pair alone, is none; a name that comes twice
 //! would lose a value, so that such a line is none either. Values are text: logfmt has no types.
 
-use serde_json::{Map, Value};
-
-use super::json;
+use super::json::{self, Members};
 
 /// Whether a line can be one, by the beginning: `name=`.
 pub(super) fn is_likely(line: &[u8]) -> bool {
@@ -14,8 +12,8 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 }
 
 /// The pairs, if there are two or more and nothing else.
-pub(super) fn read(text: &str) -> Option<Map<String, Value>> {
-    let mut pairs = Map::new();
+pub(super) fn read(text: &str) -> Option<Members> {
+    let mut pairs = Members::new();
     let mut rest = text;
     while !rest.is_empty() {
         let (name, behind) = rest.split_once('=')?;
@@ -39,11 +37,9 @@ pub(super) fn read(text: &str) -> Option<Map<String, Value>> {
             return None;
         }
         rest = behind.trim_start_matches(' ');
-        if pairs.insert(name.to_owned(), value.into()).is_some() {
-            return None;
-        }
+        pairs.push((name.to_owned(), value.into()));
     }
-    (pairs.len() > 1).then_some(pairs)
+    (pairs.len() > 1 && json::is_each_once(&pairs)).then_some(pairs)
 }
 
 fn is_name(name: &[u8]) -> bool {

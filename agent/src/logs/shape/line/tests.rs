@@ -122,3 +122,30 @@ proptest! {
         let _ = read(&bytes);
     }
 }
+
+/// What version 1 wrote, some of it with keys that came later; also held by the tests of the format.
+const VERSION_1: &str = include_str!("../../../../../manifest-spec/tests/log/version-1.log");
+
+#[test]
+fn lines_of_version_1_are_read_for_ever() {
+    let lines: Vec<_> = VERSION_1.lines().map(|line| read(line.as_bytes()).unwrap()).collect();
+    let records = lines.iter().filter(|line| matches!(line, Line::Record(_))).count();
+    assert_eq!((lines.len(), records), (13, 11));
+    let Line::Record(record) = &lines[2] else { panic!("it is a record") };
+    assert_eq!((record.seq, record.severity, record.at), (19, Severity::Warn, Some(77)));
+    // What is written today is written as it was then.
+    let mut draft = Draft::plain(Stream::Error, Cow::Borrowed(&record.body), 77);
+    draft.severity = record.severity;
+    draft.attributes.fields.insert("ms".into(), json!(1200.5));
+    let http = json!({"status": 500, "path": ["a", null, true]});
+    draft.attributes.fields.insert("http".into(), http);
+    let id = |digits: Option<&String>| u128::from_str_radix(digits.unwrap(), 16).unwrap();
+    draft.trace_id = Some(id(record.trace_id.as_ref()).to_be_bytes());
+    draft.span_id = Some((id(record.span_id.as_ref()) as u64).to_be_bytes());
+    let mut written = Vec::new();
+    append(&mut written, 19, &record.ts, &draft);
+    assert_eq!(
+        String::from_utf8(written).unwrap(),
+        format!("{}\n", VERSION_1.lines().nth(2).unwrap())
+    );
+}

@@ -15,23 +15,32 @@ const SHORTEST_ENCODED: usize = 6;
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const OF_URLS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/// Which secrets are looked for in base64 as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoded {
+    All,
+    /// Those of one piece: what is longer is a key or a certificate, which takes much room.
+    Short,
+}
+
 /// Every needle, once.
-pub(super) fn needles<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Vec<Vec<u8>> {
+pub(super) fn needles<S: AsRef<str>>(secrets: &[S], encoded: Encoded) -> Vec<Vec<u8>> {
     let mut needles = BTreeSet::new();
     for secret in secrets {
         let secret = secret.as_ref();
-        add(secret, &mut needles);
+        let is_encoded = encoded == Encoded::All || secret.len() < 2 * PIECE;
+        add(secret, is_encoded, &mut needles);
         // An ending line break is the editor's, not the secret's.
         let lines = secret.lines().filter(|line| *line != secret && line.len() >= SHORTEST_LINE);
-        lines.for_each(|line| add(line, &mut needles));
+        lines.for_each(|line| add(line, is_encoded, &mut needles));
     }
     needles.into_iter().collect()
 }
 
-fn add(text: &str, needles: &mut BTreeSet<Vec<u8>>) {
+fn add(text: &str, is_encoded: bool, needles: &mut BTreeSet<Vec<u8>>) {
     for piece in pieces(text) {
         needles.insert(piece.as_bytes().to_vec());
-        if piece.len() >= SHORTEST_ENCODED {
+        if is_encoded && piece.len() >= SHORTEST_ENCODED {
             for alphabet in [STANDARD, OF_URLS] {
                 needles.extend((0..3).map(|before| encoded(piece.as_bytes(), before, alphabet)));
             }

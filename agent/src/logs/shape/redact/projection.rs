@@ -22,25 +22,16 @@ impl Projection {
         self.sources[range.start].start..self.sources[range.end - 1].end
     }
 
-    /// Decode a text in which `decode` knows at which place which bytes stand, and how many bytes of
-    /// the text they take.
-    fn new(text: &[u8], decode: impl Fn(&[u8]) -> Option<(Decoded, usize)>) -> Self {
+    /// Decode a text in which `way` knows at which place which bytes stand.
+    fn new(text: &[u8], way: Way) -> Self {
         let mut projection = Projection {
             bytes: Vec::with_capacity(text.len()),
             sources: Vec::with_capacity(text.len()),
         };
         let mut at = 0;
         while at < text.len() {
-            let (decoded, length) = decode(&text[at..]).unwrap_or((Decoded::Byte(text[at]), 1));
-            let mut buffer = [0; 4];
-            let bytes = match decoded {
-                Decoded::Byte(byte) => {
-                    buffer[0] = byte;
-                    &buffer[..1]
-                }
-                Decoded::Character(c) => c.encode_utf8(&mut buffer).as_bytes(),
-            };
-            projection.bytes.extend_from_slice(bytes);
+            let (decoded, length) = way.decode(&text[at..]).unwrap_or((Decoded::Byte(text[at]), 1));
+            decoded.append(&mut projection.bytes);
             projection.sources.resize(projection.bytes.len(), at..at + length);
             at += length;
         }
@@ -61,25 +52,89 @@ enum Decoded {
     Character(char),
 }
 
-/// Every way in which this text can be read, other than as it is.
-pub(super) fn each(text: &[u8], mut read: impl FnMut(&Projection)) {
-    let is_escape = |at: usize| percent(&text[at..]).is_some();
-    if memchr::memchr_iter(b'%', text).any(is_escape) {
-        read(&Projection::new(text, percent));
-        // In a form's data a blank is a plus.
-        if memchr::memchr(b'+', text).is_some() {
-            let form = |text: &[u8]| match text.first() {
-                Some(b'+') => Some((Decoded::Byte(b' '), 1)),
-                _ => percent(text),
-            };
-            read(&Projection::new(text, form));
+impl Decoded {
+    fn append(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Decoded::Byte(byte) => bytes.push(*byte),
+            Decoded::Character(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    if memchr::memchr(b'\\', text).is_some() {
-        let once = Projection::new(text, backslash);
+}
+
+/// A way to read a text.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// `%41` (RFC 3986).
+    Percent,
+    /// The same, and a plus is a blank: a form's data.
+    Form,
+    /// Backslashes.
+    Quoted,
+}
+
+impl Way {
+    /// What stands at a text's beginning, and how many bytes it takes there.
+    fn decode(self, text: &[u8]) -> Option<(Decoded, usize)> {
+        match (self, text.first()?) {
+            (Way::Form, b'+') => Some((Decoded::Byte(b' '), 1)),
+            (Way::Percent | Way::Form, b'%') => percent(text),
+            (Way::Quoted, b'\\') => backslash(text),
+            _ => None,
+        }
+    }
+
+    /// Where the next escape may be.
+    fn next(self, text: &[u8]) -> Option<usize> {
+        match self {
+            Way::Percent => memchr::memchr(b'%', text),
+            Way::Form => memchr::memchr2(b'%', b'+', text),
+            Way::Quoted => memchr::memchr(b'\\', text),
+        }
+    }
+
+    /// What a whole text says, without the way back.
+    fn read(self, text: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = self.next(rest) {
+            bytes.extend_from_slice(&rest[..at]);
+            rest = &rest[at..];
+            let (decoded, length) = self.decode(rest).unwrap_or((Decoded::Byte(rest[0]), 1));
+            decoded.append(&mut bytes);
+            rest = &rest[length..];
+        }
+        bytes.extend_from_slice(rest);
+        bytes
+    }
+}
+
+/// The ways in which this text can be read, other than as it is.
+fn ways(text: &[u8]) -> impl Iterator<Item = Way> {
+    let is_escape = |at: usize| percent(&text[at..]).is_some();
+    let has_percent = memchr::memchr_iter(b'%', text).any(is_escape);
+    let has_plus = has_percent && memchr::memchr(b'+', text).is_some();
+    let has_backslash = memchr::memchr(b'\\', text).is_some();
+    [(Way::Percent, has_percent), (Way::Form, has_plus), (Way::Quoted, has_backslash)]
+        .into_iter()
+        .filter_map(|(way, is_one)| is_one.then_some(way))
+}
+
+/// Whether anything is found in the text, read in any of these ways. Much less work than [`each`].
+pub(super) fn is_any(text: &[u8], found: impl Fn(&[u8]) -> bool) -> bool {
+    ways(text).any(|way| {
+        let once = way.read(text);
+        let is_twice = matches!(way, Way::Quoted) && memchr::memchr(b'\\', &once).is_some();
+        found(&once) || is_twice && found(&way.read(&once))
+    })
+}
+
+/// Every way in which this text can be read, other than as it is.
+pub(super) fn each(text: &[u8], mut read: impl FnMut(&Projection)) {
+    for way in ways(text) {
+        let once = Projection::new(text, way);
         read(&once);
-        if memchr::memchr(b'\\', &once.bytes).is_some() {
-            read(&Projection::new(&once.bytes, backslash).over(&once));
+        if matches!(way, Way::Quoted) && memchr::memchr(b'\\', &once.bytes).is_some() {
+            read(&Projection::new(&once.bytes, way).over(&once));
         }
     }
 }

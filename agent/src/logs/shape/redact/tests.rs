@@ -121,7 +121,14 @@ fn values_are_cleaned_in_all_their_parts() {
 fn bounds_hold() {
     let many: Vec<_> = (0..10_000).map(|number| format!("secret-number-{number:09}")).collect();
     assert_eq!(Redactor::new(&many).err(), Some(TooMany));
+    assert_eq!(Redactor::check(&many), Err(TooMany));
     assert!(Redactor::new(&many[..500]).is_ok());
+    // Many private keys: their forms in base64 would be too much.
+    let keys: Vec<_> =
+        (0..10).map(|key| format!("{key}{}\n", "0123456789abcdef".repeat(200))).collect();
+    let redactor = Redactor::new(keys.iter().map(String::as_str).chain(["short-one"])).unwrap();
+    assert_eq!(redactor.text(&format!("<{}>", keys[3].trim())), "<[redacted]>");
+    assert_eq!(redactor.text(&base64(b"short-one")), "[redacted]");
     let long = "0123456789abcdef".repeat(600);
     let redactor = Redactor::new([&long]).unwrap();
     assert!(redactor.longest() < LINE / 16, "{}", redactor.longest());

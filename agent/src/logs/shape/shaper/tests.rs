@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::logs::shape::{LINE, Part};
+use crate::logs::shape::{LINE, Part, Redactor, line};
 
 /// Every draft of a stream that comes in these pieces.
 fn drafts<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Draft<'static>> {
@@ -79,6 +79,120 @@ fn a_shaper_goes_on_after_any_record() {
     }
 }
 
+/// Lines of traces, and others, in any order.
+const LINES: [&str; 62] = [
+    "Traceback (most recent call last):",
+    "  File \"/srv/shop/cart.py\", line 7, in price",
+    "    return {\"tea\": 3}[item]",
+    "           ~~~~~~~~~~^^^^^^",
+    "KeyError: 'salt'",
+    "The above exception was the direct cause of the following exception:",
+    "  + Exception Group Traceback (most recent call last):",
+    "  | ExceptionGroup: two (2 sub-exceptions)",
+    "  +-+---------------- 1 ----------------",
+    "Exception in thread Thread-1 (work):",
+    "  File \"/srv/shop/broken.py\", line 1",
+    "SyntaxError: invalid syntax",
+    "x",
+    "  Input should be an integer",
+    "Exception in thread \"main\" java.lang.IllegalStateException: no",
+    "java.lang.IllegalStateException: no",
+    "com.example.Odd",
+    "\tat com.example.A.f(A.java:1)",
+    "\t... 12 more",
+    "Caused by: java.io.IOException: gone",
+    "\tSuppressed: java.io.IOException: gone",
+    "/srv/shop/cart.js:3",
+    "    throw new Error('no');",
+    "    ^",
+    "Error: no",
+    "failed: TypeError: no",
+    "    at f (/srv/shop/cart.js:3:11)",
+    "    at node:internal/main:1:2 {",
+    "  code: 'E_NO',",
+    "}",
+    "Node.js v20.20.2",
+    "/srv/shop/cart.rb:2:in `f': no (KeyError)",
+    "/srv/shop/cart.rb:2:in `f'",
+    "\tfrom /srv/shop/cart.rb:5:in `<main>'",
+    "\t2: from /srv/shop/cart.rb:5:in `<main>'",
+    "Did you mean?  nil",
+    "E, [2026-01-02T03:04:05.000001 #1] ERROR -- : no (KeyError)",
+    "panic: no",
+    "\tpanic: again",
+    "[signal SIGSEGV: segmentation violation code=0x1 addr=0x8 pc=0x47b1d6]",
+    "goroutine 1 [running]:",
+    "main.f(0x1)",
+    "\t/srv/shop/main.go:1 +0x1",
+    "created by main.main in goroutine 1",
+    "exit status 2",
+    "fatal error: all goroutines are asleep - deadlock!",
+    "2026/01/02 03:04:05 http: panic serving 127.0.0.1:1: no",
+    "thread 'main' panicked at src/main.rs:1:2:",
+    "thread 'main' panicked at 'no', src/main.rs:1:2",
+    "stack backtrace:",
+    "   0: main::f",
+    "             at ./src/main.rs:1:2",
+    "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+    "",
+    "  ",
+    "text",
+    "more text, with blanks",
+    "ERROR of somebody",
+    "2026-01-02 03:04:05 INFO a log line",
+    "a line with\rreturns\r",
+    "caf\u{e9} \u{20ac}",
+    "Error: a, b and c",
+];
+
+fn lines() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(LINES.to_vec()), 0..40)
+        .prop_map(|lines| lines.iter().map(|line| format!("{line}\n")).collect())
+}
+
+/// The lines that text records have.
+fn text(drafts: &[Draft<'_>]) -> String {
+    let of = |draft: &Draft<'_>| {
+        let stack = draft.attributes.fields.get(attribute::EXCEPTION_STACKTRACE);
+        format!("{}\n", stack.and_then(Value::as_str).unwrap_or(&draft.body))
+    };
+    drafts.iter().map(of).collect()
+}
+
+/// Everything in a record that somebody could read.
+pub(in crate::logs::shape) fn strings(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| {
+            found.push(name.clone());
+            strings(value, found);
+        }),
+        other => found.push(other.to_string()),
+    }
+}
+
+/// A line that has a secret in one of its forms, in a place of its own.
+fn with_secret(secret: &str, form: usize, place: usize) -> String {
+    let quoted = Value::from(secret).to_string();
+    let inner = quoted[1..quoted.len() - 1].to_owned();
+    let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let units: String = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    let value = [secret, &inner, &percent, &units][form % 4];
+    match place % 8 {
+        0 => format!("a line with {value} in it"),
+        1 => format!("{{\"msg\":\"{value}\",\"level\":\"warn\"}}"),
+        2 => format!("{{\"{value}\":{{\"deep\":[\"x{value}y\"]}}}}"),
+        3 => format!("level=info password=\"{value}\" b={value}"),
+        4 => format!(
+            "Traceback (most recent call last):\n  File \"/{value}/a.py\", line 1, in {value}\nKeyError: {value}"
+        ),
+        5 => value.to_string(),
+        6 => format!("{{\"stack\":\"Error: {value}\\n    at {value} (/a.js:1:2)\"}}"),
+        _ => format!("{}{value}{}", "x".repeat(LINE - 6), "y".repeat(40)),
+    }
+}
+
 /// Bytes with many line ends, long lines and much that is no text.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
@@ -109,5 +223,97 @@ proptest! {
         }
         prop_assert_eq!(bytes(&whole), expected);
         prop_assert_eq!(whole.last().map_or(0, |last| last.end), text.len() as u64);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn traces_are_the_same_wherever_the_stream_is_cut_and_no_line_is_lost(
+        written in lines(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        expired in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+    ) {
+        let whole = drafts([written.as_bytes()]);
+        prop_assert_eq!(&text(&whole), &written);
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(written.len() + 1)).collect();
+        cuts.extend([0, written.len()]);
+        cuts.sort_unstable();
+        let pieces = || cuts.windows(2).map(|pair| &written.as_bytes()[pair[0]..pair[1]]);
+        prop_assert_eq!(&whole, &drafts(pieces()));
+        // Behind any record another shaper goes on with the same.
+        for (index, last) in whole.iter().enumerate() {
+            let mut shaper = Shaper::after(Stream::Output, Arc::default(), &last.record(1, ""));
+            let mut rest = Vec::new();
+            let mut take = |draft: &Draft<'_>| rest.push(draft.clone().into_owned());
+            shaper.push(&written.as_bytes()[usize::try_from(last.end).unwrap()..], &mut take);
+            shaper.end(&mut take);
+            prop_assert_eq!(&rest, &whole[index + 1..]);
+        }
+        // Silences tear traces apart, and lose nothing.
+        let mut shaper = Shaper::new(Stream::Output, Arc::default(), 0);
+        let mut torn = Vec::new();
+        let mut take = |draft: &Draft<'_>| torn.push(draft.clone().into_owned());
+        for (number, piece) in pieces().enumerate() {
+            shaper.push(piece, &mut take);
+            if expired.iter().any(|index| index.index(cuts.len()) == number) {
+                shaper.expire(&mut take);
+                prop_assert!(!shaper.is_holding_trace());
+            }
+        }
+        shaper.end(&mut take);
+        prop_assert_eq!(&text(&torn), &written);
+        prop_assert!(torn.windows(2).all(|pair| pair[0].end < pair[1].end));
+        prop_assert_eq!(torn.last().map_or(0, |last| last.end), written.len() as u64);
+    }
+
+    #[test]
+    fn no_secret_is_in_any_record(
+        secrets in prop::collection::vec("[a-zA-Z0-9+/=\"\\\\%: {}é,-]{6,12}", 1..4),
+        lines in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<usize>(), any::<usize>()), 1..8),
+        size in 1..200_usize,
+    ) {
+        let secrets: Vec<String> = secrets;
+        let redactor = Redactor::new(&secrets).unwrap();
+        let written: Vec<String> = lines
+            .iter()
+            .map(|(secret, form, place)| with_secret(secret.get::<String>(&secrets), *form, *place))
+            .collect();
+        let written = format!("{}\n", written.join("\n"));
+        // What is in every such line by itself is no secret of anybody.
+        let skeleton: String = (0..8).map(|place| with_secret("", 0, place)).collect();
+        prop_assume!(!secrets.iter().any(|secret| skeleton.contains(secret.as_str())));
+        let mut shaper = Shaper::new(Stream::Output, Arc::new(Settings { secrets: redactor }), 0);
+        let mut buffer = Vec::new();
+        let mut take = |draft: &Draft<'_>| line::append(&mut buffer, 1, "", draft);
+        written.as_bytes().chunks(size).for_each(|piece| shaper.push(piece, &mut take));
+        shaper.end(&mut take);
+        for line in buffer.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let value: Value = serde_json::from_slice(line).unwrap();
+            let mut found = Vec::new();
+            strings(&value, &mut found);
+            for secret in &secrets {
+                let shown = found.iter().find(|text| text.contains(secret.as_str()));
+                prop_assert!(shown.is_none(), "{secret:?} in {shown:?} of {written:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..30),
+                prop::sample::select(LINES.to_vec()).prop_map(|line| line.as_bytes().to_vec()),
+                Just(b"\n".to_vec()),
+            ],
+            0..40,
+        ),
+        size in 1..50_usize,
+    ) {
+        let all = pieces.concat();
+        let found = drafts(all.chunks(size));
+        prop_assert_eq!(found.last().map_or(0, |last| last.end), all.len() as u64);
     }
 }

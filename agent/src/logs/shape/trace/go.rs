@@ -63,10 +63,10 @@ pub(super) fn is_goroutine(line: &[u8]) -> bool {
 
 /// `main.total(0x1, ...)`.
 fn is_call(line: &[u8]) -> bool {
-    line.ends_with(b")") && !text::is_log_line(line) && line.iter().any(|byte| *byte == b'(')
+    line.ends_with(b")") && !text::is_log_line(line) && line.contains(&b'(')
 }
 
-/// `	/srv/app/main.go:12 +0x1d`.
+/// `\t/srv/app/main.go:12 +0x1d`.
 pub(super) fn is_place(line: &[u8]) -> bool {
     let go = memchr::memmem::find(line, b".go:");
     line.starts_with(b"\t") && go.is_some_and(|at| is_number_before(&line[at + 4..], b""))

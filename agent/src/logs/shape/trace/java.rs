@@ -111,24 +111,21 @@ fn exception(line: &str) -> Thrown {
 }
 
 fn place(method: &str) -> Frame {
+    // "Service$$EnhancerBySpringCGLIB$$1a2b3c4d.call", "Main$$Lambda$14/0x0000000800c03000.run".
+    let (owner, behind) = match method.find("$$") {
+        Some(at) => (&method[..at], method.rfind('.').map_or("", |dot| &method[dot..])),
+        None => (method, ""),
+    };
     // The class loader and the module, which may have a version: "app//m@1.2/package.Class.method".
-    let method = method.rsplit('/').next().unwrap_or(method);
-    let is_runtime = RUNTIME.iter().any(|package| method.starts_with(package));
-    Frame { place: stable(method), is_runtime }
+    let owner = owner.rsplit('/').next().unwrap_or(owner);
+    let is_runtime = RUNTIME.iter().any(|package| owner.starts_with(package));
+    Frame { place: format!("{}{behind}", stable(owner)), is_runtime }
 }
 
-/// Names without the numbers that compilers and class generators give.
-fn stable(method: &str) -> String {
-    let mut stable = String::with_capacity(method.len());
-    let mut rest = method;
-    // "Service$$EnhancerBySpringCGLIB$$1a2b3c4d.call", "Main$$Lambda$14/0x0000000800c03000.run",
-    // "$Proxy12.call", "Main.lambda$total$0", "GeneratedMethodAccessor12.invoke".
-    if let Some(at) = rest.find("$$") {
-        stable.push_str(&rest[..at]);
-        rest = rest[at..].find('.').map_or("", |dot| &rest[at + dot..]);
-    }
+/// A name without the numbers that compilers and class generators give: "$Proxy12.call",
+/// "Main.lambda$total$0", "GeneratedMethodAccessor12.invoke".
+fn stable(name: &str) -> String {
     let is_generated =
-        ["lambda$", "access$", "$Proxy", "Generated"].iter().any(|one| rest.contains(one));
-    stable.extend(rest.chars().filter(|c| !(is_generated && c.is_ascii_digit())));
-    stable
+        ["lambda$", "access$", "$Proxy", "Generated"].iter().any(|one| name.contains(one));
+    name.chars().filter(|c| !(is_generated && c.is_ascii_digit())).collect()
 }

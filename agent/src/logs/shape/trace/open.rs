@@ -120,7 +120,7 @@ impl Open {
             // Whoever goes on behind the part will know the language, and nothing else.
             let language = self.grammar.language().filter(|_| self.sure == self.lines.len());
             return match language.map(|language| Grammar::within(language).next(own)) {
-                Some(Verdict::Sure) if !self.lines.is_empty() => Next::Full,
+                Some(Verdict::Sure) if cost(line) <= BYTES => Next::Full,
                 _ => Next::Ended,
             };
         }

@@ -102,12 +102,12 @@ pub(super) fn kind(line: &[u8]) -> Option<&str> {
     is_class.then_some(class)
 }
 
-/// `	from FILE:12:in 'method'`, `	 ... 12 levels...`.
+/// `\tfrom FILE:12:in 'method'`, `\t ... 12 levels...`.
 fn is_from(line: &[u8]) -> bool {
     line.starts_with(b"\tfrom ") || line.starts_with(b"\t ... ") && line.ends_with(b" levels...")
 }
 
-/// `	2: from FILE:12:in 'method'`.
+/// `\t2: from FILE:12:in 'method'`.
 fn is_numbered(line: &[u8]) -> bool {
     line.starts_with(b"\t") && is_number_before(trimmed(line), b": from ")
 }

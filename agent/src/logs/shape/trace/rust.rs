@@ -33,6 +33,9 @@ const KINDS: [&str; 12] = [
     "explicit panic",
 ];
 
+/// Most of a symbol that is looked at, in bytes.
+const SYMBOL: usize = 1024;
+
 /// Crates of the toolchain.
 const RUNTIME: [&str; 7] = ["std", "core", "alloc", "test", "__rustc", "backtrace", "panic_unwind"];
 
@@ -168,6 +171,7 @@ fn owner(place: &str) -> &str {
 /// A symbol without hashes, types it was made for and numbers of closures, which compilers write in
 /// several ways.
 fn stable(name: &str) -> String {
+    let name = super::short(name, SYMBOL);
     let name = match name.rsplit_once("::h") {
         Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
             name

@@ -172,7 +172,10 @@ fn told(news: &News, plan: &Plan) -> Option<String> {
 
 fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
     for (sink, count) in &finished.undelivered {
-        ui.say(&format!("{sink}: {count} log records wait for it; the next run sends them"));
+        let (records, wait) = if *count == 1 { ("record", "waits") } else { ("records", "wait") };
+        ui.say(&format!(
+            "{sink}: {count} log {records} {wait} for it; the next run sends what is left"
+        ));
     }
     let outcome = &finished.outcome;
     if let (Exit::Signal(number, _), Some(call)) = (outcome.exit, outcome.denied)
