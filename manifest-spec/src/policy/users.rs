@@ -44,7 +44,7 @@ pub enum Verb {
     /// Start, stop, restart and scale it.
     Control,
     /// Deploy, roll back and remove it; see its versions and what another would change, which shows
-    /// what is deployed.
+    /// what is deployed; read its logs, which can hold the same secrets, and say where they go.
     Deploy,
     /// Run a command inside it.
     Exec,

@@ -59,7 +59,7 @@ pub struct Crashed<'a> {
     pub last_lines: &'a [String],
 }
 
-/// The record of a run of this plan that ended so, if it crashed. `started` is when its program was,
+/// The record of a run of this plan that ended so, if it crashed or had all its memory. `started` is when its program was,
 /// since 1970; `last_lines` finds out what it wrote last.
 pub fn of(
     plan: &Plan,
@@ -68,7 +68,8 @@ pub fn of(
     last_lines: &dyn Fn() -> Vec<String>,
 ) -> Option<AgentRecord> {
     let Exit::Signal(signal, dumped) = outcome.exit else { return None };
-    if !is_crash(signal) {
+    let starved = signal == signal::number::KILL && outcome.out_of_memory.is_some();
+    if !is_crash(signal) && !(starved && !outcome.killed) {
         return None;
     }
     let call = outcome.denied.and_then(|call| u32::try_from(call).ok()).and_then(seccomp::name_of);
@@ -125,7 +126,7 @@ pub fn record(crash: &Crashed<'_>) -> AgentRecord {
 }
 
 fn message(crash: &Crashed<'_>) -> String {
-    use signal::number::{ABRT, BUS, FPE, ILL, SEGV, SYS};
+    use signal::number::{ABRT, BUS, FPE, ILL, KILL, SEGV, SYS};
     let what = match (crash.signal, crash.denied) {
         (SYS, Some(call)) => format!("it called {call}, which its filter refuses"),
         (SYS, None) => "it made a system call that its filter refuses".to_owned(),
@@ -134,6 +135,7 @@ fn message(crash: &Crashed<'_>) -> String {
         (ABRT, _) => "it gave up (abort)".to_owned(),
         (ILL, _) => "it came to what is no instruction".to_owned(),
         (FPE, _) => "it calculated what has no result".to_owned(),
+        (KILL, _) => "the kernel ended it for want of memory".to_owned(),
         _ => "it stopped at a trap".to_owned(),
     };
     let address = crash.core.as_ref().and_then(|core| core.address);
@@ -292,6 +294,20 @@ mod tests {
         let all = [one, elsewhere, aborted, other, crashed(Vec::new())].map(|crash| print(&crash));
         let different: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!(different.len(), all.len());
+    }
+
+    #[test]
+    fn whoever_had_all_its_memory_is_told_so() {
+        let killed = Crashed {
+            signal: signal::number::KILL,
+            dumped: false,
+            core: None,
+            ..crashed(Vec::new())
+        };
+        assert_eq!(
+            record(&killed).body,
+            "ended by SIGKILL: the kernel ended it for want of memory"
+        );
     }
 
     #[test]
