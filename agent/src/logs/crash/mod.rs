@@ -59,8 +59,8 @@ pub struct Crashed<'a> {
     pub last_lines: &'a [String],
 }
 
-/// The record of a run of this plan that ended so, if it crashed or had all its memory. `started` is when its program was,
-/// since 1970; `last_lines` finds out what it wrote last.
+/// The record of a run of this plan that ended so, if it crashed or had all its memory. `started` is
+/// when its program was, since 1970; `last_lines` finds out what it wrote last.
 pub fn of(
     plan: &Plan,
     outcome: &Outcome,
@@ -69,7 +69,7 @@ pub fn of(
 ) -> Option<AgentRecord> {
     let Exit::Signal(signal, dumped) = outcome.exit else { return None };
     let starved = signal == signal::number::KILL && outcome.out_of_memory.is_some();
-    if !is_crash(signal) && !(starved && !outcome.killed) {
+    if !is_crash(signal) && (!starved || outcome.killed) {
         return None;
     }
     let call = outcome.denied.and_then(|call| u32::try_from(call).ok()).and_then(seccomp::name_of);
