@@ -42,7 +42,8 @@
 //! | `RUN/instances/APP.SERVICE.N/` | hostd, [`keep`] | hostd, [`keep`] | an instance |
 //! | `STATE/logs/APP/SERVICE.N/SEQ.log` | [`logs`] | [`logs`] | as `logs.keep` says |
 //! | `STATE/logs/APP/SERVICE.N/lock` | nobody | [`logs`] | with the folder |
-//! | `STATE/logs/APP/SERVICE.N/cursors.json` | [`logs`] | [`logs`] | with the folder: how far each sink is |
+//! | `STATE/logs/APP/SERVICE.N/cursors.json` | [`logs`] | [`logs`] | with the folder: how far each sink was |
+//! | `RUN/logs/APP.SERVICE.N/cursors.json`, `metrics.json` | [`logs`] | [`logs`] | an instance: how far each sink is |
 //! | `STATE/logs/APP/SERVICE.N/parked.log`, `parked.log.1` | [`logs`] | anyone | 16 MiB of what sinks did not want |
 //! | `STATE/logs/APP/sinks.json` | hostd, `hostctl sinks` | [`logs`] | the operator's |
 //! | `STATE/data/APP/PATH` | the app | the app | until somebody removes it |

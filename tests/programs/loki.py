@@ -69,9 +69,12 @@ class Loki(http.server.BaseHTTPRequestHandler):
             self.send_header("Retry-After", "1")
         if status != 204:
             self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if status != 204:
-            self.wfile.write(body)
+        try:
+            self.end_headers()
+            if status != 204:
+                self.wfile.write(body)
+        except OSError:
+            pass  # who asked was killed
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -19,7 +19,7 @@ fn file(scene: &Scene, name: &str) -> String {
 
 /// The sinks that `cursors.json` knows, with how far they are.
 fn cursors(scene: &Scene) -> BTreeMap<String, u64> {
-    let text = std::fs::read(scene.file("cursors.json")).unwrap();
+    let text = std::fs::read(scene.file("run/cursors.json")).unwrap();
     let value: Value = serde_json::from_slice(&text).unwrap();
     let sinks = value["sinks"].as_object().unwrap().iter();
     sinks.map(|(id, noted)| (id.clone(), noted["now"]["seq"].as_u64().unwrap_or(0))).collect()

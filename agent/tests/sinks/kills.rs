@@ -1,11 +1,11 @@
 //! The router killed at any moment (SIGKILL): nothing is lost, and nothing comes twice where the peer
 //! can tell.
 
-use std::collections::BTreeSet;
 use std::io::{BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -110,36 +110,54 @@ fn a_file_has_each_record_once() {
     assert_eq!(seqs, (1..=RECORDS).collect::<Vec<_>>());
 }
 
+/// What a server has of batches with keys, in its order.
+#[derive(Default)]
+struct Known {
+    batches: Vec<(String, Vec<u8>)>,
+    /// Batches that came once more.
+    again: usize,
+}
+
 #[test]
 fn a_server_that_knows_its_keys_has_each_record_once() {
-    let keys = Arc::new(Mutex::new(BTreeSet::new()));
-    let of_server = Arc::clone(&keys);
-    let again = Arc::new(Mutex::new(0));
-    let counted = Arc::clone(&again);
+    let known = Arc::new(Mutex::new(Known::default()));
+    let (of_server, is_killing) = (Arc::clone(&known), Arc::new(AtomicBool::new(true)));
+    let killing = Arc::clone(&is_killing);
     let server = Server::new(move |_, request| {
-        // Some are killed while they wait for this answer: the server has the batch, they do not know.
-        std::thread::sleep(Duration::from_millis(5));
         let key = request.header("idempotency-key").unwrap().to_owned();
-        let is_new = of_server.lock().unwrap().insert((key, request.body.clone()));
-        if is_new {
-            return ok();
+        let mut known = of_server.lock().unwrap();
+        match known.batches.iter().find(|(one, _)| *one == key) {
+            Some((_, body)) => {
+                assert_eq!(*body, request.body, "the same key is the same batch");
+                known.again += 1;
+                ok()
+            }
+            None => {
+                known.batches.push((key, request.body.clone()));
+                // The server has it, and who sent it does not know when it is killed.
+                if killing.load(Ordering::Relaxed) { Reaction::Hang } else { ok() }
+            }
         }
-        *counted.lock().unwrap() += 1;
-        Reaction::Answer(200, "X-Known: 1\r\n", String::new())
     });
-    let scene = written();
-    let wanted = sink(&format!("http://127.0.0.1:{}/", server.port));
-    kill_again_and_again(&scene, &[wanted], RECORDS);
-    assert!(*again.lock().unwrap() > 0, "no kill came while a batch was on its way");
-    let (mut known, mut seqs) = (BTreeSet::new(), Vec::new());
-    for request in server.taken() {
-        if known.insert(request.header("idempotency-key").unwrap().to_owned()) {
-            seqs.extend(request.seqs());
-        }
+    let mut scene = Scene::new();
+    let wanted = [sink(&format!("http://127.0.0.1:{}/", server.port))];
+    for round in 1..=6 {
+        // The log has more than before: the batch that comes again must not.
+        scene.write_numbers(round * 500 - 499..=round * 500);
+        let mut child = router(&scene, &wanted, (round * 500, false));
+        until("a batch on its way", || known.lock().unwrap().batches.len() as u64 == round);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
-    assert_eq!(seqs, (1..=RECORDS).collect::<Vec<_>>());
-    let bodies = keys.lock().unwrap().len();
-    assert_eq!(bodies, known.len(), "the same key is the same body");
+    is_killing.store(false, Ordering::Relaxed);
+    assert!(router(&scene, &wanted, (3000, true)).wait().unwrap().success());
+    let known = known.lock().unwrap();
+    assert_eq!(known.again, 6);
+    let seqs = known.batches.iter().flat_map(|(_, body)| {
+        let text = std::str::from_utf8(body).unwrap().lines().skip(1);
+        text.map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap())
+    });
+    assert_eq!(seqs.collect::<Vec<_>>(), (1..=3000).collect::<Vec<_>>());
 }
 
 /// A receiver of syslog over TCP; every message that came whole.

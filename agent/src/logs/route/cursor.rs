@@ -1,8 +1,9 @@
-//! How far each sink is: `cursors.json` beside the log, and `parked.log` for what no sink wanted.
+//! How far each sink is: `cursors.json` below RUN, and now and then beside the log.
 //!
-//! Invariant: the file is replaced as a whole, so whatever is killed when, it is one of those that
-//! were written. It never names more than the sinks have. After a power cut it may be an older one,
-//! or damaged; then what is in the log is sent again: at least once.
+//! Invariant: a file is replaced as a whole, so whatever is killed when, it is one of those that were
+//! written; it never names more than the sinks have. The one below RUN is written before anybody goes
+//! on, costs no disk, and is gone with the boot. The one beside the log is older, and synced: after a
+//! loss of power what is in the log is sent again from there, at least once.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -62,21 +63,24 @@ struct Document {
 #[derive(Debug)]
 pub struct Cursors {
     folder: PathBuf,
+    run: PathBuf,
     boot_id: String,
     sinks: BTreeMap<String, Noted>,
     damaged: bool,
 }
 
 impl Cursors {
-    /// Those in this folder. The log has records up to number `last`: what a cursor says beyond
-    /// that, it says of records that were lost in a power cut, and whose numbers are given again.
-    pub fn open(folder: &Path, boot_id: &str, last: u64) -> Cursors {
-        let (document, damaged) = match fs::read(folder.join(NAME)) {
-            Ok(bytes) => match serde_json::from_slice::<Document>(&bytes) {
-                Ok(document) if document.v == VERSION => (Some(document), false),
-                _ => (None, true),
+    /// Those of the log in `folder`, whose process has the folder `run`. The log has records up to
+    /// number `last`: what a cursor says beyond that, it says of records that were lost in a power
+    /// cut, and whose numbers are given again.
+    pub fn open(folder: &Path, run: &Path, boot_id: &str, last: u64) -> Cursors {
+        let of_boot = read(run).ok().flatten().filter(|document| document.boot_id == boot_id);
+        let (document, damaged) = match of_boot {
+            Some(document) => (Some(document), false),
+            None => match read(folder) {
+                Ok(document) => (document, false),
+                Err(_) => (None, true),
             },
-            Err(error) => (None, error.kind() != io::ErrorKind::NotFound),
         };
         let same_boot = document.as_ref().is_some_and(|document| document.boot_id == boot_id);
         let mut sinks = document.map(|document| document.sinks).unwrap_or_default();
@@ -89,7 +93,8 @@ impl Cursors {
                 noted.now = Cursor { seq: Some(last), place: None, until: None, ..noted.now };
             }
         }
-        Cursors { folder: folder.to_owned(), boot_id: boot_id.to_owned(), sinks, damaged }
+        let (folder, run) = (folder.to_owned(), run.to_owned());
+        Cursors { folder, run, boot_id: boot_id.to_owned(), sinks, damaged }
     }
 
     /// Whether there were cursors that can't be read: sinks without one have to be told everything.
@@ -124,27 +129,58 @@ impl Cursors {
         self.sinks.retain(|id, _| wanted(id));
     }
 
-    /// Write them down.
+    /// Write them down for whoever goes on after a kill.
     ///
     /// # Errors
     /// What the file system says; the old ones stand then, and what was delivered since is
     /// delivered again if this process is killed.
     pub fn save(&self) -> io::Result<()> {
-        let document =
-            Document { v: VERSION, boot_id: self.boot_id.clone(), sinks: self.sinks.clone() };
-        replace(&self.folder, NAME, &document)
+        write(&self.run, NAME, &self.document(), false)
+    }
+
+    /// Write them down for whoever goes on after the boot. They are on the disk then.
+    ///
+    /// # Errors
+    /// What the file system says; the old ones stand then.
+    pub fn keep(&self) -> io::Result<()> {
+        write(&self.folder, NAME, &self.document(), true)
+    }
+
+    fn document(&self) -> Document {
+        Document { v: VERSION, boot_id: self.boot_id.clone(), sinks: self.sinks.clone() }
     }
 }
 
-/// Replace a file of a folder by a value as JSON. Not synced: that would cost more than all else.
+/// The file in this folder, if there is one.
+fn read(folder: &Path) -> io::Result<Option<Document>> {
+    match fs::read(folder.join(NAME)) {
+        Ok(bytes) => match serde_json::from_slice::<Document>(&bytes) {
+            Ok(document) if document.v == VERSION => Ok(Some(document)),
+            Ok(_) => Err(io::Error::other("of another version")),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replace a file of a folder by a value as JSON.
 ///
 /// # Errors
 /// What the file system says.
 pub fn replace(folder: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+    write(folder, name, value, false)
+}
+
+fn write(folder: &Path, name: &str, value: &impl Serialize, sync: bool) -> io::Result<()> {
     let new = folder.join(format!("{name}.new"));
     let mut file =
         File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
     file.write_all(&serde_json::to_vec(value)?)?;
+    if sync {
+        // Before it has the name: else the name may be that of an empty file after a power cut.
+        file.sync_data()?;
+    }
     fs::rename(new, folder.join(name))
 }
 

@@ -36,9 +36,10 @@ use deliver::Deliver;
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a log that can't be read is left alone.
 const UNREADABLE: Duration = Duration::from_secs(1);
-/// How often what was written to a disk of this host is synced, at most; and how often it is noted
-/// that nothing was wanted, at most.
+/// How often it is noted that nothing was wanted, at most.
 const SELDOM: Duration = Duration::from_secs(1);
+/// How often what was written to a disk of this host is synced, at most.
+const SYNCING: Duration = Duration::from_secs(5);
 
 /// Nobody wants this way to be gone on with.
 struct Stopped;
@@ -153,8 +154,9 @@ impl<L: Log, S: Deliver> Lane<L, S> {
     }
 
     async fn wait_for_more(&mut self) -> Result<(), Stopped> {
-        let due = [self.unsynced, self.has_moved().then_some(self.noted_at)];
-        let due = due.into_iter().flatten().min().map(|since| since + SELDOM);
+        let synced = self.unsynced.map(|since| since + SYNCING);
+        let noted = self.has_moved().then_some(self.noted_at + SELDOM);
+        let due = [synced, noted].into_iter().flatten().min();
         let mut pulse = self.pulse.clone();
         let more = async move {
             if pulse.changed().await.is_err() {

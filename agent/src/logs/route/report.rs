@@ -1,6 +1,7 @@
-//! `metrics.json`: how the pipeline does.
+//! What is written now and then: `metrics.json`, which says how the pipeline does, and the cursors
+//! beside the log.
 //!
-//! Invariant: replaced as a whole, at most once a second, and only when something has changed.
+//! Invariant: replaced as wholes, at most once a second, and only when something has changed.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use manifest_spec::log::metrics::PipelineMetrics;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::cursor::replace;
 use super::router::Pulse;
@@ -32,11 +33,16 @@ impl Reporter {
     pub(super) async fn run(mut self) {
         loop {
             self.write();
+            if self.shared.due().is_some_and(|due| due <= Instant::now()) {
+                self.shared.keep();
+            }
             sleep(SELDOM).await;
             let mut pulse = self.pulse.clone();
+            let due = self.shared.due();
             tokio::select! {
                 () = self.shared.changed.notified() => {}
                 Ok(()) = pulse.changed() => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
             self.pulse.borrow_and_update();
         }

@@ -85,7 +85,7 @@ pub async fn run<L: Log + 'static>(
     around: Surroundings,
 ) -> PipelineMetrics {
     let last = orders.pulse.borrow().last;
-    let cursors = Cursors::open(&instance.folder, &instance.boot_id, last);
+    let cursors = Cursors::open(&instance.folder, &instance.run, &instance.boot_id, last);
     let shared = Rc::new(Shared::new(instance.folder.clone(), cursors, around.clock));
     let router = Router {
         instance,
@@ -145,6 +145,7 @@ impl<L: Log + 'static> Router<L> {
             }
         }
         reporter.abort();
+        self.shared.keep();
         self.reporter().write()
     }
 

@@ -1,7 +1,7 @@
 //! What the sinks of an instance share: its cursors, its metrics, chance and time.
 //!
-//! Invariant: belongs to one thread. Cursors are on the file system before anybody goes on; metrics
-//! are written by [`super::router`] when they have changed.
+//! Invariant: belongs to one thread. Cursors are below RUN before anybody goes on, and beside the log
+//! soon; that, and metrics, are for [`super::report`] to see to.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -10,9 +10,13 @@ use std::time::Duration;
 
 use manifest_spec::log::metrics::{self, PipelineMetrics, SinkError, SinkMetrics};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::cursor::{Cursor, Cursors};
 use crate::logs::stamp;
+
+/// How much older than those below RUN the cursors beside the log may be.
+const KEEPING: Duration = Duration::from_secs(5);
 
 /// What the process that writes the log counts.
 #[derive(Debug, Default)]
@@ -34,6 +38,8 @@ pub(super) struct Shared {
     pub(super) clock: fn() -> Duration,
     pub(super) changed: Notify,
     cursors: RefCell<Cursors>,
+    /// Since when the cursors beside the log are older than those below RUN.
+    unkept: Cell<Option<Instant>>,
     sinks: RefCell<Vec<(String, Watched)>>,
     chance: Cell<u64>,
 }
@@ -55,6 +61,7 @@ impl Shared {
             clock,
             changed: Notify::new(),
             cursors: RefCell::new(cursors),
+            unkept: Cell::new(None),
             sinks: RefCell::new(Vec::new()),
             // Zero would stay zero.
             chance: Cell::new(clock().as_nanos() as u64 | 1),
@@ -85,21 +92,37 @@ impl Shared {
         self.cursors.borrow().were_damaged()
     }
 
-    /// Note how far a sink is, on the file system too.
+    /// Note how far a sink is, for whoever goes on after a kill.
     pub(super) fn note(&self, id: &str, cursor: Cursor) {
         self.cursors.borrow_mut().set(id, cursor);
-        self.save(id);
+        let saved = self.cursors.borrow().save();
+        self.tell(id, saved);
+        self.unkept.set(self.unkept.get().or(Some(Instant::now())));
     }
 
     /// Note that what a sink has is on the disk.
     pub(super) fn synced(&self, id: &str) {
         self.cursors.borrow_mut().synced(id);
-        self.save(id);
+        self.unkept.set(self.unkept.get().or(Some(Instant::now())));
     }
 
-    fn save(&self, id: &str) {
-        let saved = self.cursors.borrow().save();
-        if let Err(error) = saved {
+    /// When the cursors beside the log should be written; `None` if they are as they should be.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.unkept.get().map(|since| since + KEEPING)
+    }
+
+    /// Write the cursors beside the log, for whoever goes on after the boot.
+    pub(super) fn keep(&self) {
+        self.unkept.set(None);
+        let kept = self.cursors.borrow().keep();
+        let ids: Vec<String> = self.sinks.borrow().iter().map(|(id, _)| id.clone()).collect();
+        if let (Err(error), Some(id)) = (kept, ids.first()) {
+            self.tell(id, Err(error));
+        }
+    }
+
+    fn tell(&self, id: &str, written: std::io::Result<()>) {
+        if let Err(error) = written {
             // Delivery goes on: at worst, what a kill makes unknown is delivered again.
             let said = format!("its cursor can't be written: {error}");
             self.watch(id, |watched| watched.metrics.last_error = Some(self.error(said)));
@@ -116,6 +139,8 @@ impl Shared {
         drop(sinks);
         // Should this fail, the cursor of a sink that nobody wants is forgotten later.
         let _ = self.cursors.borrow().save();
+        // New ones, too, are there after a power cut: without a cursor they would begin anew.
+        self.keep();
         self.changed.notify_one();
     }
 

@@ -6,12 +6,17 @@ impl Folder {
     fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("cursors-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).unwrap();
+        fs::create_dir_all(path.join("run")).unwrap();
         Folder(path)
     }
 
+    /// Cursors of a log here, with a folder below RUN that is in it.
     fn open(&self, boot: &str, last: u64) -> Cursors {
-        Cursors::open(&self.0, boot, last)
+        Cursors::open(&self.0, &self.run(), boot, last)
+    }
+
+    fn run(&self) -> PathBuf {
+        self.0.join("run")
     }
 }
 
@@ -56,7 +61,7 @@ fn wherever_the_file_is_cut_nothing_is_taken_for_delivered() {
     let folder = Folder::new("cut");
     let mut cursors = folder.open("a", 0);
     cursors.set("x", cursor(50));
-    cursors.save().unwrap();
+    cursors.keep().unwrap();
     let whole = fs::read(folder.0.join(NAME)).unwrap();
     for length in 0..whole.len() {
         fs::write(folder.0.join(NAME), &whole[..length]).unwrap();
@@ -77,7 +82,7 @@ fn after_another_boot_what_a_disk_had_counts() {
     cursors.synced("file");
     cursors.set("file", cursor(30));
     cursors.set("peer", cursor(30));
-    cursors.save().unwrap();
+    cursors.keep().unwrap();
     let same = folder.open("a", 100);
     assert_eq!((same.of("file"), same.of("peer")), (Some(cursor(30)), Some(cursor(30))));
     let other = folder.open("b", 100);
@@ -90,8 +95,24 @@ fn numbers_that_the_log_gives_again_are_not_delivered_yet() {
     let mut cursors = folder.open("a", 0);
     cursors.set("x", cursor(50));
     cursors.set("y", cursor(40));
-    cursors.save().unwrap();
+    cursors.keep().unwrap();
     let after = folder.open("b", 40);
     let expected = Cursor { seq: Some(40), place: None, until: None, ..cursor(50) };
     assert_eq!((after.of("x"), after.of("y")), (Some(expected), Some(cursor(40))));
+}
+
+#[test]
+fn after_a_kill_the_newest_count_and_after_a_boot_those_that_were_kept() {
+    let folder = Folder::new("newest");
+    let mut cursors = folder.open("a", 0);
+    cursors.set("x", cursor(10));
+    cursors.keep().unwrap();
+    cursors.set("x", cursor(20));
+    cursors.save().unwrap();
+    assert_eq!(folder.open("a", 100).of("x"), Some(cursor(20)));
+    // Below RUN nothing is left by then; and if it were, it would not count.
+    assert_eq!(folder.open("b", 100).of("x"), Some(cursor(10)));
+    fs::write(folder.run().join(NAME), "half a fi").unwrap();
+    let damaged = folder.open("a", 100);
+    assert_eq!((damaged.of("x"), damaged.were_damaged()), (Some(cursor(10)), false));
 }

@@ -6,7 +6,7 @@ use manifest_spec::log::metrics::SinkState;
 use tokio::time::Instant;
 
 use super::deliver::Deliver;
-use super::{Lane, SELDOM};
+use super::{Lane, SELDOM, SYNCING};
 use crate::logs::route::batch::Batch;
 use crate::logs::route::cursor::Cursor;
 use crate::logs::route::log::{Log, Step};
@@ -104,7 +104,7 @@ impl<L: Log, S: Deliver> Lane<L, S> {
 
     pub(super) fn sync(&mut self, at_once: bool) {
         let Some(since) = self.unsynced else { return };
-        if !at_once && since.elapsed() < SELDOM {
+        if !at_once && since.elapsed() < SYNCING {
             return;
         }
         self.unsynced = None;

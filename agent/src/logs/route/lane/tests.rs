@@ -98,7 +98,7 @@ impl Scene {
         let folder = std::env::temp_dir().join(format!("lane-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir(&folder).unwrap();
-        let cursors = Cursors::open(&folder, "boot", u64::MAX);
+        let cursors = Cursors::open(&folder, &folder, "boot", u64::MAX);
         let shared = Shared::new(folder.clone(), cursors, || Duration::from_secs(1_767_400_000));
         Scene {
             folder,
@@ -112,7 +112,7 @@ impl Scene {
     }
 
     fn lane(&self, moods: Vec<Mood>) -> Lane<FakeLog, Peer> {
-        let cursors = Cursors::open(&self.folder, "boot", u64::MAX);
+        let cursors = Cursors::open(&self.folder, &self.folder, "boot", u64::MAX);
         let cursor = cursors.of("peer").unwrap_or(Cursor { seq: Some(0), ..Cursor::default() });
         let bounds = Bounds { records: 10, bytes: 100_000 };
         let gatherer = Gatherer::new(self.log.again(), Codec::Lines, None, bounds, cursor).unwrap();
@@ -264,7 +264,8 @@ fn the_present_end_of_a_run_loses_nothing_and_the_next_one_goes_on() {
         scene.stop.send_replace(true);
         lane.await.unwrap();
         assert!(asked.elapsed() <= GRACE);
-        let cursor = Cursors::open(&scene.folder, "boot", u64::MAX).of("peer").unwrap();
+        let cursor =
+            Cursors::open(&scene.folder, &scene.folder, "boot", u64::MAX).of("peer").unwrap();
         assert_eq!((cursor.seq, cursor.until), (Some(14), Some(20)), "on its way as one request");
         scene.stop.send_replace(false);
         scene.write(0, true);
