@@ -10,7 +10,8 @@ const SERVICE: &str = "
 import os, signal, socket, sys
 name = sys.argv[1]
 def end(*_):
-    print(name, 'ends', flush=True)
+    # Not by print, which the signal may have interrupted.
+    os.write(1, f'{name} ends\\n'.encode())
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
 server = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))
