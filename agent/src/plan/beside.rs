@@ -34,6 +34,7 @@ pub fn beside(
         },
         logs: PlannedLogs::default(),
         health: None,
+        balanced: None,
         shares_sockets: false,
         notify: None,
         log_socket: None,
