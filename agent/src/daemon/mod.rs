@@ -16,6 +16,8 @@
 //! | [`deploy`], [`operations`] | what operators do |
 //! | [`rollout`] | what is decided about apps |
 //! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
+//! | [`balance`] | who is found where: the load balancer |
+//! | [`lb`] | what operators see and change of it |
 //! | [`ports`] | ports of their own, where several need the same |
 //! | [`front`] | the same for an app in the foreground |
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
@@ -26,6 +28,7 @@
 //! | [`place`] | hostd's own place: its lock, its socket, who started it |
 //! | [`ending`] | the end of hostd, and of the machine |
 
+mod balance;
 mod chronicle;
 mod deploy;
 mod difference;
@@ -37,6 +40,7 @@ mod hearing;
 mod inside;
 mod keeper;
 mod launch;
+mod lb;
 mod live;
 mod operations;
 mod peer;
@@ -130,6 +134,7 @@ async fn live(
     tokio::task::spawn_local(signals(sender.clone())?);
     tokio::task::spawn_local(gauge::watch(place.directories().clone(), sender.clone()));
     world.recover().map_err(DaemonError::Store)?;
+    world.begin_to_balance();
     let listener = place.listen().map_err(DaemonError::Place)?;
     tokio::task::spawn_local(server::serve(listener, sender));
     let systemd = Systemd::new();

@@ -2,6 +2,7 @@
 
 pub mod apps;
 mod audit;
+pub mod lb;
 mod leases;
 mod logs;
 pub mod sinks;
@@ -17,6 +18,7 @@ use apps::{
     ScaleArguments, ShellArguments, StatusArguments, TopArguments,
 };
 pub use audit::{AuditArguments, AuditCommand};
+pub use lb::LbArguments;
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub use logs::{LogsArguments, TracebacksArguments};
 pub use sinks::SinksArguments;
@@ -170,6 +172,13 @@ pub enum Command {
     /// Without a command, lists them all.
     #[command(after_help = SINKS_EXAMPLES)]
     Sinks(SinksArguments),
+
+    /// Show the load balancer: services, who serves them, and change it while they run.
+    ///
+    /// hostd balances the ports of what it runs as root. Backends that it does not run can be added.
+    /// Without a command, lists the services.
+    #[command(after_help = lb::EXAMPLES)]
+    Lb(LbArguments),
 
     /// Run a command inside an instance.
     ///
