@@ -4,6 +4,8 @@
 //! is open. Invariant: a batch is one sendmsg(2), however large. Never decides what is in the
 //! table: the crate `loadbalancer` does.
 
+pub mod conntrack;
+
 use host_sys::Errno;
 use host_sys::netlink::{Family, Netlink, Refusal};
 use loadbalancer::writer::{Answer, Kernel};
