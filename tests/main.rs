@@ -29,6 +29,7 @@ mod hostd_sessions;
 mod hostd_supervision;
 mod hostd_survival;
 mod hostile_input;
+mod internal_names;
 mod kernel_calls;
 mod lasting_privilege;
 mod leases;

@@ -17,6 +17,7 @@
 //! | [`rollout`] | what is decided about apps |
 //! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
 //! | [`ports`] | ports of their own, where several need the same |
+//! | [`names`] | what `NAME.internal` is told |
 //! | [`front`] | the same for an app in the foreground |
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
@@ -38,6 +39,7 @@ mod inside;
 mod keeper;
 mod launch;
 mod live;
+mod names;
 mod operations;
 mod peer;
 pub mod place;
@@ -127,6 +129,7 @@ async fn live(
     let beginnings = Beginnings { directories, sender: sender.clone(), clock: since_epoch };
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
     place.settle().map_err(DaemonError::Place)?;
+    names::answer(world.names(), say).await;
     tokio::task::spawn_local(signals(sender.clone())?);
     tokio::task::spawn_local(gauge::watch(place.directories().clone(), sender.clone()));
     world.recover().map_err(DaemonError::Store)?;

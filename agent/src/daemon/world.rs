@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use manifest_spec::api::{ErrorBody, ErrorCode};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use super::chronicle::Chronicle;
 use super::event::{Call, Event, Mark, Reply};
@@ -22,6 +23,7 @@ use super::record::{AppRecord, VersionRecord};
 use super::services::Service;
 use super::store::Store;
 use crate::audit::Log;
+use crate::dns::Names;
 use crate::fleet::{self, Decision};
 use crate::keep::assignment::{HandedSocket, Name};
 use crate::keep::folder;
@@ -83,6 +85,8 @@ pub struct World {
     pub(super) place: String,
     /// Who shows what instances write, if somebody does.
     pub(super) front: Option<Front>,
+    /// What services are called on this host.
+    pub(super) names: watch::Sender<Names>,
     /// When what could not be done is tried again.
     stuck: Option<Instant>,
     chance: u64,
@@ -155,6 +159,7 @@ impl World {
             gauged: BTreeMap::new(),
             place: folder::INSTANCES.to_owned(),
             front: None,
+            names: watch::channel(Names::default()).0,
             stuck: None,
             chance: clock().as_nanos() as u64 | 1,
         })
@@ -231,6 +236,7 @@ impl World {
             }
         }
         self.write_memories();
+        self.tell_names();
     }
 
     fn answer(&mut self, call: Call, peer: &Peer) -> Result<Reply, ErrorBody> {

@@ -4,6 +4,7 @@ pub mod apps;
 mod audit;
 mod leases;
 mod logs;
+pub mod names;
 pub mod sinks;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use apps::{
 pub use audit::{AuditArguments, AuditCommand};
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub use logs::{LogsArguments, TracebacksArguments};
+pub use names::NamesArguments;
 pub use sinks::SinksArguments;
 
 /// Run programs on this host in the sandbox their manifest describes.
@@ -278,6 +280,13 @@ pub enum Command {
     /// hash of the one before it. Without a command, the last entries.
     #[command(after_help = "Examples:\n  hostctl audit -n 50\n  hostctl audit verify")]
     Audit(AuditArguments),
+
+    /// Have this host's resolver find services by name.
+    ///
+    /// A service that hostd keeps is NAME.internal on its host. hostd answers for that; `doctor` says
+    /// whether the resolver asks it.
+    #[command(after_help = "Example:\n  hostctl names announce")]
+    Names(NamesArguments),
 
     /// Print completions for a shell.
     #[command(after_help = "Example:\n  hostctl completions bash > /etc/bash_completion.d/hostctl")]

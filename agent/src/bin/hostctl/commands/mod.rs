@@ -17,6 +17,7 @@ pub mod lease;
 mod load;
 pub mod lock;
 pub mod logs;
+pub mod names;
 pub mod plan;
 pub mod proxy;
 pub mod ps;
