@@ -49,6 +49,7 @@ mod own_network;
 mod own_ports;
 mod own_terminal;
 mod passed_sockets;
+mod policies;
 mod private_network;
 mod private_ports;
 mod private_traces;

@@ -18,8 +18,9 @@
 //! | [`bus`] | a connection to D-Bus |
 //! | [`balance`] | the balancer's table in the kernel |
 //! | [`keep`] | a process that runs one instance in the background |
-//! | [`aside`] | a process that runs another program beside an instance |
+//! | [`aside`] | a process that runs another program beside an app's instances |
 //! | [`dns`] | names of services, for whoever asks on this host |
+//! | [`plugin`] | policies that are programs |
 //! | [`daemon`] | hostd: what is deployed, and its API |
 //! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
 //! | [`fleet`] | what to do next for all apps |
@@ -87,6 +88,7 @@ pub mod logs;
 pub mod network;
 pub mod plan;
 pub mod planning;
+pub mod plugin;
 pub mod run;
 pub mod sandbox;
 pub mod source;

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod logs;
 pub mod names;
 pub mod plan;
+pub mod policy;
 pub mod proxy;
 pub mod ps;
 pub mod remove;
