@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use host_sys::{Errno, creds, xattr};
 
 use bus::{Bus, BusError};
-pub use manager::goes_down;
+pub use manager::{Outlook, outlook};
 use placeholder::Placeholder;
 use request::{Answer, Hearing, Wanted};
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::event::Event;
 use super::place::Systemd;
 use super::world::World;
-use crate::cgroup::scope;
+use crate::cgroup::scope::{Outlook, outlook};
 
 /// The longest that apps are waited for. Each has the grace time of its manifest, and its keeper
 /// ends it after that; this is for what not even that ends.
@@ -30,8 +30,8 @@ pub(super) enum Ending {
     Far,
     /// Apps are being stopped; until then at most.
     Near(Instant),
-    /// hostd has nothing more to do.
-    Here,
+    /// hostd has nothing more to do: how it knows that the machine goes on.
+    Here(String),
 }
 
 impl Ending {
@@ -47,13 +47,19 @@ impl Ending {
             return world.take(event);
         }
         *self = match self {
-            Ending::Far if scope::goes_down() => {
-                say("the machine goes down: every app is stopped, in order");
-                systemd.say("STATUS=stopping every app: the machine goes down");
-                world.go_down();
-                Ending::Near(Instant::now() + LONGEST)
-            }
-            _ => Ending::Here,
+            Ending::Far => match outlook() {
+                Outlook::Down => {
+                    say("the machine goes down: every app is stopped, in order");
+                    systemd.say("STATUS=stopping every app: the machine goes down");
+                    world.go_down();
+                    Ending::Near(Instant::now() + LONGEST)
+                }
+                Outlook::On(state) => Ending::Here(format!("the host is {state}")),
+                Outlook::Unknown(why) => {
+                    Ending::Here(format!("whether the machine goes down is not known: {why}"))
+                }
+            },
+            Ending::Near(_) | Ending::Here(_) => Ending::Here("asked again".to_owned()),
         };
     }
 
@@ -65,7 +71,7 @@ impl Ending {
                 systemd.say(MORE);
                 world.alive() == 0 || *until <= Instant::now()
             }
-            Ending::Here => true,
+            Ending::Here(_) => true,
         }
     }
 
@@ -79,7 +85,8 @@ impl Ending {
         match (self, world.alive()) {
             (Ending::Near(_), 0) => "every app has ended".to_owned(),
             (Ending::Near(_), left) => format!("ends; {left} instances did not"),
-            (_, _) => "ends; the instances go on".to_owned(),
+            (Ending::Here(why), _) => format!("ends; the instances go on ({why})"),
+            (Ending::Far, _) => "ends; the instances go on".to_owned(),
         }
     }
 }
