@@ -286,12 +286,8 @@ users() { notes | awk '{ print $1, $NF }' | sort -u; }
 second() {
     echo "--- the machine went down"
     holds "there was a reboot" eval '! cmp -s /proc/sys/kernel/random/boot_id /root/boot'
-    # Told, not held: on a busy machine all of them were sometimes asked to end at once, and why is not
-    # known yet. The journal of the boot before has what hostd said.
-    in_order "web ends" "api ends" "db ends" || {
-        echo "== the shutdown did NOT stop apps in order"
-        journalctl -q -b -1 -u hostd -o short-precise | tail -n 20
-    }
+    holds "dependents ended before what they need" in_order "web ends" "api ends" "db ends" ||
+        journalctl -q -b -1 -u hostd -u 'hostctl*' -o short-precise | tail -n 60
     echo "--- and came up again"
     holds "hostd runs" is "$(property ActiveState)" active
     serve() { hostctl status shop > /dev/null 2>&1; }

@@ -22,6 +22,10 @@ const LONGEST: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_secs(2);
 const MORE: &str = "EXTEND_TIMEOUT_USEC=15000000";
 
+/// What systemd is told before it is asked how the host stands, which takes as long as it is busy:
+/// nobody is to end hostd by the watchdog meanwhile.
+const ASKING: &str = "WATCHDOG_USEC=60000000\nWATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000";
+
 /// How far the end has come.
 #[derive(Debug, Default)]
 pub(super) enum Ending {
@@ -47,7 +51,7 @@ impl Ending {
             return world.take(event);
         }
         *self = match self {
-            Ending::Far => match outlook() {
+            Ending::Far => match asked(systemd) {
                 Outlook::Down => {
                     say("the machine goes down: every app is stopped, in order");
                     systemd.say("STATUS=stopping every app: the machine goes down");
@@ -89,4 +93,9 @@ impl Ending {
             (Ending::Far, _) => "ends; the instances go on".to_owned(),
         }
     }
+}
+
+fn asked(systemd: &Systemd) -> Outlook {
+    systemd.say(ASKING);
+    outlook()
 }
