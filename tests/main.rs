@@ -7,6 +7,7 @@ mod support;
 
 mod activation;
 mod bare_root;
+mod collected_output;
 mod crashes;
 mod descriptors;
 mod destinations;
@@ -36,6 +37,7 @@ mod leases;
 mod limits;
 mod locks;
 mod logs;
+mod logs_without_room;
 mod managed_data;
 mod moved_ports;
 mod names;

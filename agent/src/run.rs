@@ -22,7 +22,7 @@ use crate::lease::ledger::{Choice, Placement};
 use crate::lease::{Held, LeaseError};
 use crate::logs::holder::{Ends, Wishes};
 use crate::logs::read::when;
-use crate::logs::wire::AgentRecord;
+use crate::logs::wire::{AgentRecord, Undelivered};
 use crate::logs::{Holder, LogError, Tail, choice, crash};
 use crate::network::boundary::{Boundary, BoundaryError};
 use crate::plan::{HostFacts, Plan};
@@ -81,9 +81,8 @@ impl From<Errno> for RunError {
 pub struct Finished {
     /// How.
     pub outcome: Outcome,
-    /// Sinks that have not got everything yet, and how many records wait for them. They are in the
-    /// log, and the next start goes on with them.
-    pub undelivered: Vec<(String, u64)>,
+    /// Sinks that have not got everything yet.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// Where the program's streams lead.
@@ -296,7 +295,7 @@ fn conclude(
     output: &Output,
     plan: &Plan,
     outcome: Option<&Outcome>,
-) -> Vec<(String, u64)> {
+) -> Vec<Undelivered> {
     let Some(mut logs) = logs else { return Vec::new() };
     logs.collect();
     if let Some(record) = outcome.and_then(|outcome| crashed(&logs, plan, outcome)) {

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use host_sys::{Errno, creds, xattr};
 
-pub use manager::goes_down;
+pub use manager::{Outlook, outlook};
 use placeholder::Placeholder;
 use request::{Answer, Hearing, Wanted};
 

@@ -119,7 +119,7 @@ pub fn body(reply: &Reply) -> Result<Vec<u8>, ErrorBody> {
         Reply::History(history) => server::line(history),
         Reply::Audit(entries) => server::line(&AuditList { entries: entries.clone() }),
         Reply::Sinks(list) => server::line(list),
-        Reply::Events(..) | Reply::Logs(..) | Reply::TestSinks(_) | Reply::Exec(_) => {
+        Reply::Events(..) | Reply::Logs(..) | Reply::TestSinks(..) | Reply::Exec(_) => {
             return Err(refusal::bad_request("a stream"));
         }
     })

@@ -276,9 +276,7 @@ impl World {
             Call::Sinks(app) => self.sinks(app.as_deref()).map(Reply::Sinks),
             Call::AddSink(app, entry) => self.add_sink(&app, *entry, peer).map(Reply::Changed),
             Call::RemoveSink(app, name) => self.remove_sink(&app, &name, peer).map(Reply::Changed),
-            Call::TestSinks(app, request) => {
-                self.sinks_to_test(&app, *request, peer).map(Reply::TestSinks)
-            }
+            Call::TestSinks(app, request) => self.sinks_to_test(&app, *request, peer),
             Call::Exec(app, request) => {
                 self.execute(&app, *request, peer).map(|all| Reply::Exec(Box::new(all)))
             }
