@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::hostd::{Hostd, Journal};
 use crate::support::namespace::alone;
+use crate::support::small::Small;
 use crate::support::{As, Scene, eventually, kill};
 
 /// A service with a port of its own number, and one that needs it.
@@ -259,46 +259,10 @@ fn after_a_reboot_everything_is_back_in_order() {
     });
 }
 
-/// A small file system in the place of a directory, until dropped.
-struct Small(PathBuf);
-
-impl Small {
-    fn new(path: PathBuf) -> Small {
-        let mount = ["-t", "tmpfs", "-o", "size=2m,mode=755", "small"];
-        let done = Command::new("mount").args(mount).arg(&path).status();
-        assert!(done.unwrap().success(), "a tmpfs is mounted at {}", path.display());
-        Small(path)
-    }
-
-    /// Leave no byte free.
-    fn fill(&self) {
-        let fill = fs::File::create(self.0.join("fill")).unwrap();
-        let mut size = 1 << 20;
-        let mut end = 0;
-        while size > 0 {
-            match std::os::unix::fs::FileExt::write_at(&fill, &vec![0; size], end) {
-                Ok(written) => end += written as u64,
-                Err(_) => size /= 2,
-            }
-        }
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.0.join("fill")).unwrap();
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // Lazily: what still has a file open there ends on its own.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_stops_no_app_and_every_change_is_refused_until_there_is_room() {
     let (scene, journal) = scene();
-    let small = Small::new(scene.state());
+    let small = Small::mount(scene.state(), 2);
     let mut hostd = Hostd::start(&scene);
     hostd.deploy_and_wait(&web("", "v1"));
     let pid = hostd.pid_of("web.main.1");
@@ -333,7 +297,7 @@ fn a_full_disk_stops_no_app_and_every_change_is_refused_until_there_is_room() {
 #[test]
 fn a_hostd_that_begins_on_a_full_disk_leaves_the_apps_alone() {
     let (scene, journal) = scene();
-    let small = Small::new(scene.state());
+    let small = Small::mount(scene.state(), 2);
     let mut hostd = Hostd::start(&scene);
     hostd.deploy_and_wait(&web("", "v1"));
     let pid = hostd.pid_of("web.main.1");
@@ -352,7 +316,7 @@ fn a_hostd_that_begins_on_a_full_disk_leaves_the_apps_alone() {
 #[test]
 fn a_full_run_directory_stops_no_app_and_is_survived() {
     let (scene, journal) = scene();
-    let small = Small::new(scene.outside().join("run"));
+    let small = Small::mount(scene.outside().join("run"), 2);
     let mut hostd = Hostd::start(&scene);
     hostd.deploy_and_wait(&web("", "v1"));
     let pid = hostd.pid_of("web.main.1");

@@ -105,8 +105,9 @@ fn a_sink_without_room_keeps_its_records_waiting_and_says_how_many() {
         let scene = Scene::new(who);
         scene.shell_app("seq 25", "logs = { sinks = [\"file:/dev/full\", \"file:app.log\"] }\n");
         let ran = scene.run(["run", "app.toml"]).exited(0);
-        let told = "file:/dev/full: 25 log records wait for it; the next run sends what is left";
-        assert!(ran.err.contains(told), "{}", ran.err);
+        let told = "file:/dev/full: 25 log records wait for it (";
+        let why = "no space left on device); the next run sends what is left";
+        assert!(ran.err.contains(told) && ran.err.contains(why), "{}", ran.err);
         assert_eq!(records(&scene).len(), 25, "{who:?}: the other sink has them all");
     }
 }

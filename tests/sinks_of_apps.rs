@@ -257,8 +257,13 @@ fn a_program_is_added_to_an_app_that_runs() {
          run = [\"sh\", \"-c\", \"while echo line; do sleep 0.02; done\"]\n",
     );
     let pid = hostd.pid_of("shop.main.1");
-    scene.run(["sinks", "add", "shop", &format!("exec:{}", ship.display())]).exited(0);
+    let to = format!("exec:{}", ship.display());
+    let ran = scene.run(["sinks", "test", "shop", &to]).exited(0);
+    assert!(ran.out.contains("has taken one record"), "{}{}", ran.out, ran.err);
     let shipped = scene.app().join("out/shipped.log");
+    assert!(fs::read_to_string(&shipped).unwrap().contains("\"seq\":0"), "as the app's own user");
+    fs::remove_file(&shipped).unwrap();
+    scene.run(["sinks", "add", "shop", &to]).exited(0);
     eventually("it gets records", || numbers(&shipped).len() > 20);
     let got = numbers(&shipped);
     assert_eq!(got, (got[0]..got[0] + got.len() as u64).collect::<Vec<_>>());

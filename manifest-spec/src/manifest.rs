@@ -358,6 +358,45 @@ pub enum Missed {
     All,
 }
 
+impl Manifest {
+    /// The app as it is for the program of one of its policies: one service, called
+    /// `policy-NAME`, that is granted nothing but what every program has, its folder to be read
+    /// among it, and whose logs go where the app's go.
+    #[must_use]
+    pub fn of_policy(&self, policy: &Policy) -> Manifest {
+        // A name has at most 63 bytes; what is cut off is not needed to tell two apart.
+        let name: String = format!("policy-{}", policy.name).chars().take(63).collect();
+        let name = ServiceName::new(name.trim_end_matches('-'));
+        let service = Service {
+            name: name.expect("the beginning of a name behind a name is one"),
+            dir: None,
+            run: policy.run.clone(),
+            ports: Vec::new(),
+            route: None,
+            health: None,
+            ready: None,
+            stop: Stop::default(),
+            count: None,
+            needs: Vec::new(),
+            policy: None,
+            affinity: None,
+            drain: None,
+            unserved: None,
+            idle: None,
+            access: Access::default(),
+            limits: Limits::default(),
+            env: Vec::new(),
+        };
+        Manifest {
+            services: vec![service],
+            short_form: false,
+            hooks: Vec::new(),
+            policies: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
 /// A balancing policy that is a program.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Policy {

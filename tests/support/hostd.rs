@@ -244,6 +244,8 @@ impl Drop for Hostd<'_> {
             }
             std::thread::yield_now();
         }
+        // One that ships to a sink that is not there would go on for ever.
+        self.scene.kill_loggers();
         if std::thread::panicking() {
             eprintln!("hostd said:\n{}", self.log());
         }

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod attack;
+pub mod collected;
 pub mod hostd;
 pub mod landlock;
 pub mod launch;
@@ -16,6 +17,7 @@ pub mod ports;
 pub mod programs;
 pub mod random;
 pub mod schema;
+pub mod small;
 pub mod written;
 
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::event::Event;
 use super::place::Systemd;
 use super::world::World;
-use crate::cgroup::scope;
+use crate::cgroup::scope::{Outlook, outlook};
 
 /// The longest that apps are waited for. Each has the grace time of its manifest, and its keeper
 /// ends it after that; this is for what not even that ends.
@@ -22,6 +22,10 @@ const LONGEST: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_secs(2);
 const MORE: &str = "EXTEND_TIMEOUT_USEC=15000000";
 
+/// What systemd is told before it is asked how the host stands, which takes as long as it is busy:
+/// nobody is to end hostd by the watchdog meanwhile.
+const ASKING: &str = "WATCHDOG_USEC=60000000\nWATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000";
+
 /// How far the end has come.
 #[derive(Debug, Default)]
 pub(super) enum Ending {
@@ -30,8 +34,8 @@ pub(super) enum Ending {
     Far,
     /// Apps are being stopped; until then at most.
     Near(Instant),
-    /// hostd has nothing more to do.
-    Here,
+    /// hostd has nothing more to do: how it knows that the machine goes on.
+    Here(String),
 }
 
 impl Ending {
@@ -47,13 +51,19 @@ impl Ending {
             return world.take(event);
         }
         *self = match self {
-            Ending::Far if scope::goes_down() => {
-                say("the machine goes down: every app is stopped, in order");
-                systemd.say("STATUS=stopping every app: the machine goes down");
-                world.go_down();
-                Ending::Near(Instant::now() + LONGEST)
-            }
-            _ => Ending::Here,
+            Ending::Far => match asked(systemd) {
+                Outlook::Down => {
+                    say("the machine goes down: every app is stopped, in order");
+                    systemd.say("STATUS=stopping every app: the machine goes down");
+                    world.go_down();
+                    Ending::Near(Instant::now() + LONGEST)
+                }
+                Outlook::On(state) => Ending::Here(format!("the host is {state}")),
+                Outlook::Unknown(why) => {
+                    Ending::Here(format!("whether the machine goes down is not known: {why}"))
+                }
+            },
+            Ending::Near(_) | Ending::Here(_) => Ending::Here("asked again".to_owned()),
         };
     }
 
@@ -65,7 +75,7 @@ impl Ending {
                 systemd.say(MORE);
                 world.alive() == 0 || *until <= Instant::now()
             }
-            Ending::Here => true,
+            Ending::Here(_) => true,
         }
     }
 
@@ -79,7 +89,13 @@ impl Ending {
         match (self, world.alive()) {
             (Ending::Near(_), 0) => "every app has ended".to_owned(),
             (Ending::Near(_), left) => format!("ends; {left} instances did not"),
-            (_, _) => "ends; the instances go on".to_owned(),
+            (Ending::Here(why), _) => format!("ends; the instances go on ({why})"),
+            (Ending::Far, _) => "ends; the instances go on".to_owned(),
         }
     }
+}
+
+fn asked(systemd: &Systemd) -> Outlook {
+    systemd.say(ASKING);
+    outlook()
 }

@@ -20,6 +20,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::balance::checks::Which;
 use super::peer::Peer;
 use super::probe::{InsideCheck, Verdict};
+use crate::aside::Like;
+use crate::aside::start::Starter;
 use crate::keep::assignment::Name;
 use crate::keep::status::Ending;
 use crate::keep::wire::News;
@@ -188,8 +190,8 @@ pub enum Reply {
     Lb(LbList),
     /// To [`Call::Metrics`].
     Metrics(String),
-    /// To [`Call::TestSinks`]: which they are.
-    TestSinks(Vec<PlannedSink>),
+    /// To [`Call::TestSinks`]: which they are, and beside which instance a program would be run.
+    TestSinks(Vec<PlannedSink>, Option<Box<(Starter, Like)>>),
     /// To [`Call::Exec`].
     Exec(Box<Running>),
     /// To [`Call::Audit`].

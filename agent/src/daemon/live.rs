@@ -288,7 +288,7 @@ impl World {
     }
 
     /// What the keeper is told; `None` for an instance whose version is not known any more.
-    fn assignment(&self, name: &Name, ports: Vec<AssignedPort>) -> Option<Assignment> {
+    pub(super) fn assignment(&self, name: &Name, ports: Vec<AssignedPort>) -> Option<Assignment> {
         let live = self.live.get(name)?;
         let app = self.apps.get(&name.app)?;
         let version = app.versions.get(&live.version)?;

@@ -19,6 +19,7 @@
 //! | [`balance`] | who is found where: the load balancer |
 //! | [`lb`] | what operators see and change of it |
 //! | [`ports`] | ports of their own, where several need the same |
+//! | [`names`] | what `NAME.internal` is told |
 //! | [`front`] | the same for an app in the foreground |
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
@@ -42,6 +43,7 @@ mod keeper;
 mod launch;
 mod lb;
 mod live;
+mod names;
 mod operations;
 mod peer;
 pub mod place;
@@ -131,6 +133,7 @@ async fn live(
     let beginnings = Beginnings { directories, sender: sender.clone(), clock: since_epoch };
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
     place.settle().map_err(DaemonError::Place)?;
+    names::answer(world.names(), say).await;
     tokio::task::spawn_local(signals(sender.clone())?);
     tokio::task::spawn_local(gauge::watch(place.directories().clone(), sender.clone()));
     world.recover().map_err(DaemonError::Store)?;

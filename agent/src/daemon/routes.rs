@@ -134,7 +134,7 @@ pub fn body(reply: &Reply) -> Result<Vec<u8>, ErrorBody> {
         Reply::Audit(entries) => server::line(&AuditList { entries: entries.clone() }),
         Reply::Sinks(list) => server::line(list),
         Reply::Lb(list) => server::line(list),
-        Reply::Events(..) | Reply::Logs(..) | Reply::TestSinks(_) => {
+        Reply::Events(..) | Reply::Logs(..) | Reply::TestSinks(..) => {
             return Err(refusal::bad_request("a stream"));
         }
         Reply::Metrics(_) | Reply::Exec(_) => {

@@ -110,8 +110,9 @@ async fn answer(
             Ok((instances, receiver)) => written(instances, receiver),
             Err(error) => refused(&error),
         },
-        Ok(Ok(Reply::TestSinks(sinks))) => {
-            let trials = choice::try_out(&app.unwrap_or_default(), &sinks, since_epoch).await;
+        Ok(Ok(Reply::TestSinks(sinks, programs))) => {
+            let (app, programs) = (app.unwrap_or_default(), programs.map(|programs| *programs));
+            let trials = choice::try_out(&app, &sinks, programs, since_epoch).await;
             whole(StatusCode::OK, "application/json", line(&trials))
         }
         Ok(Ok(Reply::Metrics(text))) => whole(StatusCode::OK, METRICS, text.into_bytes()),

@@ -10,9 +10,12 @@ use manifest_spec::manifest::SinkTarget;
 use manifest_spec::sink::SyslogAddress;
 
 use super::chronicle::About;
+use super::event::Reply;
 use super::peer::Peer;
 use super::refusal;
 use super::world::World;
+use crate::aside::Like;
+use crate::aside::start::{OWN, Starter};
 use crate::logs::choice;
 use crate::plan::PlannedSink;
 use crate::planning::Source;
@@ -85,13 +88,14 @@ impl World {
         Ok(Changed { unchanged: false, ..changed })
     }
 
-    /// What a test is about: one sink, or every one of an app.
+    /// What a test is about: one sink, or every one of an app; programs run beside an instance that
+    /// runs.
     pub(super) fn sinks_to_test(
         &self,
         app: &str,
         request: SinkTestRequest,
         peer: &Peer,
-    ) -> Result<Vec<PlannedSink>, ErrorBody> {
+    ) -> Result<Reply, ErrorBody> {
         self.has_logs(app)?;
         let sinks = match request.sink {
             Some(entry) => {
@@ -106,7 +110,11 @@ impl World {
             }
         };
         sinks.iter().try_for_each(|sink| refuse_mighty(peer, &sink.to))?;
-        Ok(sinks)
+        let serving = self.instances_of(app).find(|live| live.instance.is_serving());
+        let assignment = serving.and_then(|live| self.assignment(&live.name, live.ports.clone()));
+        let starter = Starter { executable: OWN.into(), directories: self.directories.clone() };
+        let programs = assignment.map(|assignment| Box::new((starter, Like::of(&assignment))));
+        Ok(Reply::TestSinks(sinks, programs))
     }
 
     /// The current version of an app that is deployed, or has logs of runs in the foreground (0).

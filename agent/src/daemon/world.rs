@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use manifest_spec::api::{ErrorBody, ErrorCode};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use super::balance::Balance;
 use super::chronicle::Chronicle;
@@ -23,6 +24,7 @@ use super::record::{AppRecord, VersionRecord};
 use super::services::Service;
 use super::store::Store;
 use crate::audit::Log;
+use crate::dns::Names;
 use crate::fleet::{self, Decision};
 use crate::keep::assignment::{HandedSocket, Name};
 use crate::keep::folder;
@@ -85,6 +87,8 @@ pub struct World {
     pub(super) place: String,
     /// Who shows what instances write, if somebody does.
     pub(super) front: Option<Front>,
+    /// What services are called on this host.
+    pub(super) names: watch::Sender<Names>,
     /// When what could not be done is tried again.
     stuck: Option<Instant>,
     chance: u64,
@@ -158,6 +162,7 @@ impl World {
             gauged: BTreeMap::new(),
             place: folder::INSTANCES.to_owned(),
             front: None,
+            names: watch::channel(Names::default()).0,
             stuck: None,
             chance: clock().as_nanos() as u64 | 1,
         })
@@ -238,6 +243,7 @@ impl World {
             self.serve();
         }
         self.write_memories();
+        self.tell_names();
     }
 
     fn answer(&mut self, call: Call, peer: &Peer) -> Result<Reply, ErrorBody> {
@@ -280,9 +286,7 @@ impl World {
             Call::Sinks(app) => self.sinks(app.as_deref()).map(Reply::Sinks),
             Call::AddSink(app, entry) => self.add_sink(&app, *entry, peer).map(Reply::Changed),
             Call::RemoveSink(app, name) => self.remove_sink(&app, &name, peer).map(Reply::Changed),
-            Call::TestSinks(app, request) => {
-                self.sinks_to_test(&app, *request, peer).map(Reply::TestSinks)
-            }
+            Call::TestSinks(app, request) => self.sinks_to_test(&app, *request, peer),
             Call::Exec(app, request) => {
                 self.execute(&app, *request, peer).map(|all| Reply::Exec(Box::new(all)))
             }

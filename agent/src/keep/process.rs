@@ -130,7 +130,7 @@ fn perform(
     let output = match assignment.foreground {
         true => {
             let [_, output, error] = host_sys::file::standard();
-            let _ = run::give(&plan, [output, error]);
+            let _ = run::give(&plan, &[output, error]);
             Output::Caller { interactive: false, like }
         }
         false => {

@@ -22,6 +22,8 @@ use manifest_spec::log::sinks::{SinkChanges, SinkName, VERSION};
 use super::route::Wanted;
 use super::segment::instances;
 use super::sink::{Surroundings, trial};
+use crate::aside::Like;
+use crate::aside::start::Starter;
 use crate::plan::{Directories, PlannedSink};
 use crate::store::{self, StoreError};
 
@@ -190,9 +192,15 @@ pub fn running(directories: &Directories, app: Option<&str>) -> Vec<String> {
     names
 }
 
-/// Send one record to each of these sinks of an app, and say what happened.
-pub async fn try_out(app: &str, sinks: &[PlannedSink], clock: fn() -> Duration) -> SinkTrials {
-    let around = Surroundings::of_host(clock);
+/// Send one record to each of these sinks of an app, and say what happened. A program is run as
+/// `programs` says, if there is anything to run it beside.
+pub async fn try_out(
+    app: &str,
+    sinks: &[PlannedSink],
+    programs: Option<(Starter, Like)>,
+    clock: fn() -> Duration,
+) -> SinkTrials {
+    let around = Surroundings { programs, ..Surroundings::of_host(clock) };
     let resource = Resource {
         app: app.to_owned(),
         service: "test".to_owned(),

@@ -173,7 +173,7 @@ mod tests {
             for draft in drafts {
                 let mut lines = Vec::new();
                 text::append(&mut lines, writer.next_seq(), "2026-01-01T00:00:00Z", draft);
-                assert!(writer.write(writer.next_seq(), &lines).error.is_none());
+                assert!(writer.write(writer.next_seq(), &lines, 1).error.is_none());
             }
         }
 

@@ -121,8 +121,19 @@ pub enum Order {
 pub enum Word {
     /// Both streams have ended, and everything that came is in the log.
     Collected,
-    /// It ends, and so many records wait for each of these sinks.
-    Left(Vec<(String, u64)>),
+    /// It ends, and records wait for these sinks.
+    Left(Vec<Undelivered>),
+}
+
+/// A sink that has not got everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undelivered {
+    /// Its address.
+    pub to: String,
+    /// How many records wait for it: they are in the log, and the next start goes on with them.
+    pub records: u64,
+    /// What went wrong with it last, if it is not over.
+    pub said: Option<String>,
 }
 
 /// Longest message, in bytes: below the default buffer of a Unix socket (net.core.wmem_default).

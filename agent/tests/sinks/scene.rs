@@ -108,7 +108,7 @@ impl Scene {
             line::append(&mut lines, seq, &ts, &draft);
             seq += 1;
         }
-        assert!(self.writer.write(first, &lines).error.is_none());
+        assert!(self.writer.write(first, &lines, seq - first).error.is_none());
         self.pulse.send_modify(|pulse| pulse.last = seq - 1);
     }
 

@@ -49,7 +49,10 @@ fn what_happens_is_said() {
             Ok("one record was sent to 127.0.0.1:9; nobody says over UDP whether it arrived"
                 .to_owned()),
         ),
-        ("exec:/bin/true".to_owned(), Err("there is no instance to run it beside".to_owned())),
+        (
+            "exec:/bin/true".to_owned(),
+            Err("no instance of the app runs that it could be run beside".to_owned()),
+        ),
     ];
     for (to, expected) in cases {
         assert_eq!(try_out(&scene, &sink(&to)), expected, "{to}");

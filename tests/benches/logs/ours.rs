@@ -42,7 +42,7 @@ fn kept(stage: &Stage, place: &str, lines: u64, logs: &str) -> Outcome<Run> {
         "" => stage.folder(&format!("{place}/STATE/logs"))?,
         _ => sink,
     };
-    let run = finish(&log, &out.join("result"), lines, &loggers());
+    let run = finish(&log, &out.join("result"), lines, loggers);
     hostd.remove("writes")?;
     drop(hostd);
     remove(stage, place);
@@ -54,8 +54,8 @@ fn loggers() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
-        std::fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|name| name.trim() == "hostctl-logger")
+        std::fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.starts_with(b"hostctl-logger\0"))
     })
     .collect()
 }

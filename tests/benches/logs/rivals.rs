@@ -55,20 +55,23 @@ fn piped(
     let input = collector.stdin.take().ok_or("no pipe")?;
     let result = result(stage, place);
     let mut writer = write_lines(stage, lines, &result, input.into())?;
-    let run = finish(&stage.folder(&format!("{place}/kept"))?, &result, lines, &[collector.id()]);
+    let run =
+        finish(&stage.folder(&format!("{place}/kept"))?, &result, lines, || vec![collector.id()]);
     end(&mut writer, "KILL");
     end(&mut collector, "TERM");
     remove(stage, place);
     run
 }
 
-/// rsyslogd takes no pipe of a program's; a connection is what it takes fastest.
+/// rsyslogd takes no pipe of a program's; a connection is what it takes fastest. With one worker, or
+/// lines change their order.
 fn rsyslog(stage: &Stage, place: &str, lines: u64) -> Outcome<Run> {
     let (folder, kept) = (stage.folder(place)?, stage.folder(&format!("{place}/kept"))?);
     let configuration = folder.join("rsyslog.conf");
     let text = format!(
         "module(load=\"imptcp\")\n\
          global(workDirectory=\"{folder}\")\n\
+         main_queue(queue.workerThreads=\"1\")\n\
          template(name=\"record\" type=\"list\") {{\n\
          \x20 constant(value=\"{{\") property(name=\"timereported\" dateFormat=\"rfc3339\" format=\"jsonf\")\n\
          \x20 constant(value=\",\") property(name=\"syslogseverity-text\" format=\"jsonf\")\n\
@@ -99,7 +102,7 @@ fn rsyslog(stage: &Stage, place: &str, lines: u64) -> Outcome<Run> {
     let result = result(stage, place);
     let run = write_lines(stage, lines, &result, std::os::fd::OwnedFd::from(connection).into())
         .and_then(|mut writer| {
-            let run = finish(&kept, &result, lines, &[daemon.id()]);
+            let run = finish(&kept, &result, lines, || vec![daemon.id()]);
             end(&mut writer, "KILL");
             run
         });

@@ -39,8 +39,14 @@ pub(crate) struct Run {
     pub(crate) peak_kib: u64,
 }
 
-/// Wait for the last line in the newest file of a folder, then for what the writer says of itself.
-pub(crate) fn finish(folder: &Path, result: &Path, lines: u64, pids: &[u32]) -> Outcome<Run> {
+/// Wait for the last line in the newest file of a folder, then for what the writer says of itself and
+/// what the kernel says of those who collect.
+pub(crate) fn finish(
+    folder: &Path,
+    result: &Path,
+    lines: u64,
+    collectors: impl Fn() -> Vec<u32>,
+) -> Outcome<Run> {
     let mark = format!("line {lines:010} of");
     let end = Instant::now() + PATIENCE;
     while !newest(folder).is_some_and(|file| ends_with(&file, mark.as_bytes())) {
@@ -60,7 +66,7 @@ pub(crate) fn finish(folder: &Path, result: &Path, lines: u64, pids: &[u32]) -> 
     };
     let words: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [began, _, worst, _] = words[..] else { return Err(format!("the writer said {said:?}")) };
-    let peak = |pid: &u32| {
+    let peak = |pid: u32| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
@@ -68,7 +74,7 @@ pub(crate) fn finish(folder: &Path, result: &Path, lines: u64, pids: &[u32]) -> 
     Ok(Run {
         seconds: (now - began) / 1e9,
         worst_ms: worst / 1e6,
-        peak_kib: pids.iter().map(peak).sum(),
+        peak_kib: collectors().into_iter().map(peak).sum(),
     })
 }
 

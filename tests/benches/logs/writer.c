@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 	for (long number = 1; number <= count; number++) {
 		long long after;
 
-		line[snprintf(line, 32, "line %010ld of the benchmark", number)] = ' ';
+		line[snprintf(line, LENGTH, "line %010ld of the benchmark", number)] = ' ';
 		for (int done = 0; done < LENGTH;) {
 			ssize_t written = write(1, line + done, LENGTH - done);
 

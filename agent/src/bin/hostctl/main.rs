@@ -86,6 +86,8 @@ fn here(command: Command, ui: &ui::Ui) -> Result<ExitCode, Error> {
         Command::Lease(arguments) => commands::lease::lease(arguments, ui),
         Command::Lock(arguments) => commands::lock::lock(arguments, ui),
         Command::Audit(arguments) => commands::audit::audit(arguments, ui),
+        Command::Names(arguments) => commands::names::names(&arguments, ui),
+        Command::Policy(arguments) => commands::policy::policy(arguments, ui),
         Command::Completions { shell } => commands::completions::completions(shell, ui),
         Command::Proxy => commands::proxy::proxy(),
         asks => unreachable!("{asks:?} asks hostd"),

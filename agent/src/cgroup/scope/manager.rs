@@ -4,24 +4,41 @@
 
 use std::time::{Duration, Instant};
 
-use super::bus::{Bus, BusError};
-use super::call::{Call, Writer};
-use super::reply::{Kind, Received};
 use super::{connect, is_booted, request};
+use crate::bus::call::{Call, Writer};
+use crate::bus::reply::{Kind, Received};
+use crate::bus::{Bus, BusError};
 
 /// How long systemd gets. It answers in milliseconds, but a machine that goes down is busy, and without
 /// an answer every app would be ended at once; hostd's unit has twice this to stop in.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Whether the machine goes down: systemd works on its shutdown, which it does from the moment that
-/// somebody asks for it, before any unit is stopped. `false` on a host that systemd does not run,
-/// and where it does not answer. For root.
-pub fn goes_down() -> bool {
-    let ask = || -> Option<String> {
-        let (mut bus, _, before) = connect(Instant::now() + PATIENCE).ok()?;
-        state(&mut bus, before).ok()
-    };
-    is_booted() && ask().as_deref() == Some("stopping")
+/// What the host is about to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outlook {
+    /// It goes down: systemd works on its shutdown, which it does from the moment that somebody asks
+    /// for it, before any unit is stopped.
+    Down,
+    /// It goes on, and systemd says this of itself; or systemd does not run it.
+    On(String),
+    /// systemd did not say, and why.
+    Unknown(String),
+}
+
+/// Ask systemd. For root.
+pub fn outlook() -> Outlook {
+    if !is_booted() {
+        return Outlook::On("not run by systemd".to_owned());
+    }
+    let asked = connect(Instant::now() + PATIENCE).map_err(|error| error.to_string());
+    let said = asked.and_then(|(mut bus, _, before)| {
+        state(&mut bus, before).map_err(|error| error.to_string())
+    });
+    match said {
+        Ok(state) if state == "stopping" => Outlook::Down,
+        Ok(state) => Outlook::On(state),
+        Err(why) => Outlook::Unknown(why),
+    }
 }
 
 /// What systemd says of itself: `running`, `degraded`, `stopping` …

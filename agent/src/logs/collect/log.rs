@@ -107,7 +107,7 @@ impl Log {
         }
         loop {
             super::checkpoint();
-            let written = self.writer.write(self.writer.next_seq(), lines);
+            let written = self.writer.write(self.writer.next_seq(), lines, records);
             super::checkpoint();
             self.note(written.bytes);
             self.policy.counters.lines_in.fetch_add(written.records, Ordering::Relaxed);
@@ -144,7 +144,7 @@ impl Log {
         line::append(&mut text, seq, &precisely((self.policy.clock)()), &draft);
         loop {
             super::checkpoint();
-            let written = self.writer.write(seq, &text);
+            let written = self.writer.write(seq, &text, 1);
             super::checkpoint();
             self.note(written.bytes);
             let Some(error) = written.error else { break };

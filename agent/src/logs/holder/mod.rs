@@ -39,7 +39,7 @@ use super::choice;
 use super::collect;
 use super::route::METRICS;
 use super::shape::Stream;
-use super::wire::{self, AGAIN, AgentRecord, Assignment, IDLE, Order, PROGRAM, Word};
+use super::wire::{self, AGAIN, AgentRecord, Assignment, IDLE, Order, PROGRAM, Undelivered, Word};
 use crate::aside::Like;
 use crate::plan::facts::variable;
 use crate::plan::{Directories, Plan};
@@ -138,7 +138,7 @@ pub struct Holder {
     is_ending: bool,
     /// A logger has ended because there was nothing more to do.
     is_finished: bool,
-    left: Vec<(String, u64)>,
+    left: Vec<Undelivered>,
 }
 
 impl Holder {
@@ -245,7 +245,7 @@ impl Holder {
 
     /// Nothing more comes: let the logger ship what is left. In the foreground its sinks get a
     /// moment; how many records then wait for which.
-    pub fn finish(mut self) -> Vec<(String, u64)> {
+    pub fn finish(mut self) -> Vec<Undelivered> {
         if self.logger.is_none() && self.is_empty() {
             self.clear();
             return self.left;

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use host_sys::file;
 use host_sys::poll::{Interest, wait};
-use manifest_spec::log::metrics::PipelineMetrics;
+use manifest_spec::log::metrics::{PipelineMetrics, SinkMetrics, SinkState};
 use tokio::sync::watch;
 
 use crate::logs::route::{self, Counters, Instance, Orders, Pulse, Wanted};
 use crate::logs::segment::Reader;
 use crate::logs::sink::Surroundings;
+use crate::logs::wire::Undelivered;
 
 /// Room of the thread's stack, in bytes.
 const STACK: usize = 512 * 1024;
@@ -92,11 +93,16 @@ impl Routing {
         self.done.as_fd()
     }
 
-    /// Wait for its end, which somebody has asked for; the sinks that have not got everything, and
-    /// how many records wait for them.
-    pub(super) fn join(self) -> Vec<(String, u64)> {
+    /// Wait for its end, which somebody has asked for; the sinks that have not got everything.
+    pub(super) fn join(self) -> Vec<Undelivered> {
         let metrics = self.thread.join().ok().flatten().unwrap_or_default();
         let waiting = metrics.sinks.into_iter().filter(|sink| sink.lag_records > 0);
-        waiting.map(|sink| (sink.to, sink.lag_records)).collect()
+        let is_over = |state| !matches!(state, SinkState::Waiting | SinkState::Unusable);
+        let left = |sink: SinkMetrics| Undelivered {
+            said: sink.last_error.filter(|_| !is_over(sink.state)).map(|error| error.said),
+            to: sink.to,
+            records: sink.lag_records,
+        };
+        waiting.map(left).collect()
     }
 }

@@ -81,7 +81,7 @@ impl Instance {
         };
         let seq = self.0.next_seq();
         line::append(&mut lines, seq, &stamp(Duration::from_secs(second)), &draft);
-        assert_eq!(self.0.write(seq, &lines).records, 1);
+        assert_eq!(self.0.write(seq, &lines, 1).records, 1);
     }
 }
 

@@ -15,9 +15,10 @@ use serde_json::{Map, Value};
 use super::batch::{Batch, Bounds, Gathering, Piece};
 use super::cursor::Cursor;
 use super::log::{Entry, Log, Place, Step};
+use crate::logs::read::when;
 use crate::logs::shape::Stream;
+use crate::logs::sink::Codec;
 use crate::logs::sink::line::Subject;
-use crate::logs::sink::{Codec, time};
 
 /// Entries that are read before others have their turn.
 const TURN: usize = 1000;
@@ -233,7 +234,7 @@ impl<L: Log> Gatherer<L> {
             seq: record.seq,
             end: self.gathering.bytes.len(),
             mark: self.codec.mark(),
-            time: time::nanos(&record.ts).unwrap_or(0),
+            time: when::recorded(&record.ts).unwrap_or(0),
             ..piece
         });
     }

@@ -62,7 +62,7 @@ fn write(writer: &mut Writer, bodies: &[&str]) {
     for (seq, body) in (writer.next_seq()..).zip(bodies) {
         record(&mut lines, seq, body, &[]);
     }
-    let written = writer.write(writer.next_seq(), &lines);
+    let written = writer.write(writer.next_seq(), &lines, bodies.len() as u64);
     assert_eq!((written.records, written.bytes), (bodies.len() as u64, lines.len()));
     assert!(written.error.is_none(), "{written:?}");
 }
@@ -261,7 +261,7 @@ fn a_record_that_stands_for_lost_ones_leaves_nothing_missing() {
     write(&mut writer, &["a"]);
     let mut lines = Vec::new();
     record(&mut lines, 5, "gap", &[(attribute::GAP, 4), (attribute::GAP_FIRST, 2)]);
-    assert_eq!(writer.write(5, &lines).records, 1);
+    assert_eq!(writer.write(5, &lines, 1).records, 1);
     write(&mut writer, &["b"]);
     assert_eq!(all(&folder), ["1 a", "5 gap", "6 b"]);
 }

@@ -112,9 +112,9 @@ impl Writer {
         self.next
     }
 
-    /// Append whole lines, each a record, the first with this number, which is not below
+    /// Append whole lines, so many records, the first with this number, which is not below
     /// [`Writer::next_seq`]: what is between them was lost.
-    pub fn write(&mut self, first: u64, lines: &[u8]) -> Written {
+    pub fn write(&mut self, first: u64, lines: &[u8], records: u64) -> Written {
         // One without a record has the name that the next one would get.
         let is_full = |current: &Current| {
             current.size + lines.len() as u64 > self.room && current.first < self.next
@@ -132,7 +132,10 @@ impl Writer {
             return Written { records: 0, bytes: 0, error: None };
         };
         let (taken, error) = append(&current.file, lines);
-        let whole = memchr::memrchr(b'\n', &lines[..taken]).map_or(0, |end| end + 1);
+        let (whole, records) = match taken == lines.len() {
+            true => (taken, records),
+            false => whole_lines(&lines[..taken]),
+        };
         current.size += whole as u64;
         let torn = whole < taken && current.file.set_len(current.size).is_err();
         self.written.add(&current.file);
@@ -140,7 +143,6 @@ impl Writer {
             // What is behind a beginning that can't be cut off would be read as its rest.
             self.current = None;
         }
-        let records = memchr::memchr_iter(b'\n', &lines[..whole]).count() as u64;
         if records > 0 {
             self.next = first + records;
         }
@@ -168,6 +170,12 @@ impl Writer {
         self.written.begun = true;
         Ok(Current { file: Arc::new(file), size: text.len() as u64, first: self.next })
     }
+}
+
+/// How many bytes of these are whole lines, and how many lines that is.
+fn whole_lines(bytes: &[u8]) -> (usize, u64) {
+    let whole = memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1);
+    (whole, memchr::memchr_iter(b'\n', &bytes[..whole]).count() as u64)
 }
 
 /// Write as much as can be; how much that was.

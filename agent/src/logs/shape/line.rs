@@ -65,9 +65,9 @@ pub fn append(buffer: &mut Vec<u8>, seq: u64, ts: &str, draft: &Draft<'_>) {
     escape::number(buffer, u64::from(VERSION));
     buffer.extend_from_slice(b",\"seq\":");
     escape::number(buffer, seq);
-    buffer.extend_from_slice(b",\"ts\":");
-    escape::string(buffer, ts);
-    buffer.extend_from_slice(b",\"severity\":\"");
+    buffer.extend_from_slice(b",\"ts\":\"");
+    buffer.extend_from_slice(ts.as_bytes());
+    buffer.extend_from_slice(b"\",\"severity\":\"");
     buffer.extend_from_slice(draft.severity.as_str().as_bytes());
     buffer.extend_from_slice(b"\",\"body\":");
     escape::string(buffer, &draft.body);

@@ -17,6 +17,8 @@ pub(super) struct Piece<'a> {
     pub(super) part: Option<Part>,
     /// Offset in the stream of what follows it.
     pub(super) end: u64,
+    /// Known to be part of something dull, see [`Lines::push`].
+    pub(super) is_dull: bool,
 }
 
 /// Where a stream is.
@@ -36,10 +38,12 @@ impl Lines {
         Lines { at, held: Vec::new(), part }
     }
 
-    /// Cut what these bytes complete.
+    /// Cut what these bytes complete. Whether they are dull is the caller's to know: pieces that are
+    /// all of these bytes say so.
     pub(super) fn push(
         &mut self,
         mut bytes: &[u8],
+        is_dull: bool,
         secrets: &Redactor,
         mut give: impl FnMut(Piece<'_>),
     ) {
@@ -47,11 +51,11 @@ impl Lines {
             let (line, rest) = bytes.split_at(end);
             bytes = &rest[1..];
             if self.held.is_empty() {
-                self.line(line, true, secrets, &mut give);
+                self.line(line, true, is_dull, secrets, &mut give);
             } else {
                 self.hold(line, secrets, &mut give);
                 let held = std::mem::take(&mut self.held);
-                self.line(&held, true, secrets, &mut give);
+                self.line(&held, true, false, secrets, &mut give);
                 self.held = held;
                 self.held.clear();
             }
@@ -63,7 +67,7 @@ impl Lines {
     pub(super) fn end(&mut self, secrets: &Redactor, mut give: impl FnMut(Piece<'_>)) {
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() || self.part.is_some() {
-            self.line(&held, false, secrets, &mut give);
+            self.line(&held, false, false, secrets, &mut give);
         }
     }
 
@@ -88,6 +92,7 @@ impl Lines {
         &mut self,
         mut bytes: &[u8],
         ended: bool,
+        is_dull: bool,
         secrets: &Redactor,
         give: &mut impl FnMut(Piece<'_>),
     ) {
@@ -97,7 +102,7 @@ impl Lines {
         }
         self.at += bytes.len() as u64 + u64::from(ended);
         let part = self.part.take().map(|number| Part { number, last: true });
-        give(Piece { bytes, part, end: self.at });
+        give(Piece { bytes, part, end: self.at, is_dull });
     }
 
     /// The first part of a line that is too long; how long it is.
@@ -112,7 +117,7 @@ impl Lines {
         self.part = Some(number.saturating_add(1));
         self.at += cut as u64;
         let part = Some(Part { number, last: false });
-        give(Piece { bytes: &bytes[..cut], part, end: self.at });
+        give(Piece { bytes: &bytes[..cut], part, end: self.at, is_dull: false });
         cut
     }
 }

@@ -62,7 +62,8 @@ impl Shaper {
     pub fn push(&mut self, bytes: &[u8], take: &mut dyn FnMut(&Draft<'_>)) {
         let Shaper { lines, traces } = self;
         let settings = Arc::clone(&traces.settings);
-        lines.push(bytes, &settings.secrets, |piece| traces.line(piece, take));
+        let is_dull = !Open::may_start_in(bytes);
+        lines.push(bytes, is_dull, &settings.secrets, |piece| traces.line(piece, take));
     }
 
     /// Give up waiting for more lines of a stack trace. The caller keeps the clock.
@@ -113,7 +114,7 @@ impl Traces {
             }
         }
         if piece.part.is_none() && form.is_none() {
-            self.open = Open::start(piece.bytes, piece.end);
+            self.open = Open::start(piece.bytes, piece.end, piece.is_dull);
             if self.open.is_some() {
                 return;
             }
@@ -140,10 +141,10 @@ impl Traces {
         let mut others = open.others();
         // What was taken for a trace's first line would be so again.
         if let Some((bytes, end)) = (!is_trace).then(|| others.next()).flatten() {
-            self.shape(Piece { bytes, part: None, end }, None, take);
+            self.shape(Piece { bytes, part: None, end, is_dull: false }, None, take);
         }
         for (bytes, end) in others {
-            self.line(Piece { bytes, part: None, end }, take);
+            self.line(Piece { bytes, part: None, end, is_dull: false }, take);
         }
     }
 
@@ -174,7 +175,9 @@ impl Traces {
         (draft.trace_id, draft.span_id) = (trace_id, span_id);
         draft.attributes.part = piece.part;
         draft.attributes.fields = fields;
-        draft.attributes.fields.extend(text.hex());
+        if let Some((name, value)) = text.hex() {
+            draft.attributes.fields.insert(name, value);
+        }
         self.of_parts = draft.severity;
         take(&draft);
     }

@@ -3,7 +3,7 @@
 //! Invariant: pure. An answer is about the records only if the peer said so: what speaks of the
 //! address, of rights or of the moment never counts against a record.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Longest wait that a peer can ask for.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -79,7 +79,9 @@ pub fn retry_after(value: &str, now: Duration) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    super::time::http_date(value).map(|date| Duration::from_secs(date).saturating_sub(now))
+    let date =
+        httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(date.saturating_sub(now))
 }
 
 #[cfg(test)]

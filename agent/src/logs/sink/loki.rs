@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::journal::entry::text;
 use super::line::{Subject, json};
-use super::time;
+use crate::logs::read::when;
 
 /// Where a push goes, below the address.
 pub const PATH: &str = "/loki/api/v1/push";
@@ -43,7 +43,7 @@ impl Stream {
     /// Append an entry with a comma before it.
     pub fn append(&mut self, subject: &Subject<'_>, out: &mut Vec<u8>) {
         let record = subject.record;
-        let own = time::nanos(&record.ts).unwrap_or(0);
+        let own = when::recorded(&record.ts).unwrap_or(0);
         self.last = own.max(self.last.saturating_add(1));
         let moved = (self.last != own).then_some(record.ts.as_str());
         out.extend_from_slice(format!(",[\"{}\",", self.last).as_bytes());

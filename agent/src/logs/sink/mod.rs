@@ -31,7 +31,6 @@ pub mod program;
 pub mod push;
 pub mod reach;
 pub mod syslog;
-pub mod time;
 pub mod tls;
 
 pub use answer::{Answer, Verdict};

@@ -101,8 +101,10 @@ impl Sink {
             SinkTarget::Otlp(endpoint) => push(endpoint, Form::Otlp),
             SinkTarget::Http(endpoint) => push(endpoint, Form::Lines),
             SinkTarget::Exec(command) => {
-                let (starter, like) =
-                    around.programs.clone().ok_or("there is no instance to run it beside")?;
+                let (starter, like) = around
+                    .programs
+                    .clone()
+                    .ok_or("no instance of the app runs that it could be run beside")?;
                 let words = command.expand(&|_| None).map_err(|error| error.to_string())?;
                 let order = Order::new(like, words);
                 Ok(Sink::Program(Box::new(ProgramSink::new(starter, order))))

@@ -9,7 +9,7 @@ use manifest_spec::manifest::SINGLE_SERVICE;
 use serde_json::{Map, Value, json};
 
 use super::line::{Subject, json};
-use super::time;
+use crate::logs::read::when;
 
 /// Where an export goes, below the address.
 pub const PATH: &str = "/v1/logs";
@@ -46,7 +46,7 @@ pub fn begin(resource: &Resource) -> Vec<u8> {
 /// Append a record with a comma before it.
 pub fn append(subject: &Subject<'_>, out: &mut Vec<u8>) {
     let record = subject.record;
-    let time = time::nanos(&record.ts).unwrap_or(0).to_string();
+    let time = when::recorded(&record.ts).unwrap_or(0).to_string();
     let (number, text) = severity(record.severity);
     let mut attributes = vec![
         // What has the same may be dropped as a duplicate, which is what it is.

@@ -170,7 +170,7 @@ fn test(
                 }
             };
             let trials =
-                client::run(async { Ok(choice::try_out(app, &sinks, since_epoch).await) })?;
+                client::run(async { Ok(choice::try_out(app, &sinks, None, since_epoch).await) })?;
             let text = format!("{}\n", as_json(&trials));
             (trials, text)
         }

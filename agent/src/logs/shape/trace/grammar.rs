@@ -53,8 +53,13 @@ static SEARCH: LazyLock<Option<AhoCorasick>> =
     LazyLock::new(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(WORDS).ok());
 
 impl Grammar {
-    /// Whether a line may begin a trace.
-    pub(super) fn start(line: &[u8]) -> Option<(Grammar, Verdict)> {
+    /// Whether a word is in these bytes that lines have which begin traces.
+    pub(super) fn has_words(bytes: &[u8]) -> bool {
+        SEARCH.as_ref().is_some_and(|search| search.is_match(bytes))
+    }
+
+    /// Whether a line may begin a trace; one that is dull is known to have none of the words.
+    pub(super) fn start(line: &[u8], is_dull: bool) -> Option<(Grammar, Verdict)> {
         let first = match line.first()? {
             b' ' => return python::start(line),
             b'{' | b'\t' => return None,
@@ -77,7 +82,8 @@ impl Grammar {
         if let Some(grammar) = first {
             return Some((grammar, Verdict::Maybe));
         }
-        let found = SEARCH.as_ref()?.find(&line[..line.len().min(SEEN)]);
+        let seen = &line[..line.len().min(SEEN)];
+        let found = SEARCH.as_ref().filter(|_| !is_dull).and_then(|search| search.find(seen));
         match found.map(|found| WORDS[found.pattern().as_usize()]) {
             None if text::is_qualified(line) => {
                 Some((Grammar::Named { is_first: true }, Verdict::Maybe))
@@ -149,7 +155,7 @@ impl Grammar {
 }
 
 fn is_start(line: &[u8]) -> bool {
-    text::named(line).is_some_and(|found| found.start == 0) || Grammar::start(line).is_some()
+    text::named(line).is_some_and(|found| found.start == 0) || Grammar::start(line, false).is_some()
 }
 
 fn named(line: &[u8]) -> Option<(Grammar, Verdict)> {

@@ -80,9 +80,16 @@ pub(in super::super) struct Told {
 }
 
 impl Open {
-    /// Whether this line, which ends at `end` in the stream, may begin a trace.
-    pub(in super::super) fn start(line: &[u8], end: u64) -> Option<Open> {
-        let (grammar, verdict) = Grammar::start(stripped(line))?;
+    /// Whether these bytes have anything by which more than the first bytes of a line say that it
+    /// begins a trace. One look at many lines is much less work than one at each.
+    pub(in super::super) fn may_start_in(bytes: &[u8]) -> bool {
+        Grammar::has_words(bytes)
+    }
+
+    /// Whether this line, which ends at `end` in the stream, may begin a trace. One that is dull is
+    /// of bytes in which [`Open::may_start_in`] found nothing.
+    pub(in super::super) fn start(line: &[u8], end: u64, is_dull: bool) -> Option<Open> {
+        let (grammar, verdict) = Grammar::start(stripped(line), is_dull)?;
         let mut open = Open::new(grammar, None);
         open.hold(line, end, verdict);
         Some(open)

@@ -11,6 +11,7 @@ use agent::cgroup::OutOfMemory;
 use agent::clock::since_epoch;
 use agent::lease::Held;
 use agent::lease::ledger::{Choice, Placement};
+use agent::logs::wire::Undelivered;
 use agent::plan::{Identity, Plan, facts};
 use agent::planning::{self, Planned, Source};
 use agent::run::{Finished, Output, RunError};
@@ -171,10 +172,11 @@ fn told(news: &News, plan: &Plan) -> Option<String> {
 }
 
 fn conclude(finished: &Finished, plan: &Plan, ui: &Ui) {
-    for (sink, count) in &finished.undelivered {
-        let (records, wait) = if *count == 1 { ("record", "waits") } else { ("records", "wait") };
+    for Undelivered { to, records, said } in &finished.undelivered {
+        let (noun, wait) = if *records == 1 { ("record", "waits") } else { ("records", "wait") };
+        let why = said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default();
         ui.say(&format!(
-            "{sink}: {count} log {records} {wait} for it; the next run sends what is left"
+            "{to}: {records} log {noun} {wait} for it{why}; the next run sends what is left"
         ));
     }
     let outcome = &finished.outcome;
