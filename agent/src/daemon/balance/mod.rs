@@ -176,7 +176,7 @@ impl World {
     pub(super) fn begin_to_balance(&mut self) {
         match self.store.said() {
             Ok(all) => {
-                self.balance.said = all.into_iter().map(|one| (one.name.clone(), one)).collect()
+                self.balance.said = all.into_iter().map(|one| (one.name.clone(), one)).collect();
             }
             Err(error) => {
                 let text = format!("what was said of the balancer: {error}");
