@@ -440,3 +440,39 @@ fn operators_say_who_gets_what() {
         assert!(audit.contains("lb-weight"), "{audit}");
     });
 }
+
+/// Gives the first instance three times as much as the others, until there is a file `stop`.
+const PLUGIN: &str = r#"
+import json, os, sys
+for line in sys.stdin:
+    if os.path.exists('stop'):
+        sys.exit(3)
+    question = json.loads(line)
+    able = [one for one in question['backends'] if one['healthy'] and not one['draining']]
+    weights = {one['id']: 300 if one['id'].endswith('.1') else 100 for one in able}
+    print(json.dumps({'id': question['id'], 'weights': weights}), flush=True)
+"#;
+
+#[test]
+fn a_policy_of_the_apps_own_decides_and_its_death_is_told() {
+    with(|_, scene, hostd| {
+        scene.write("plugin.py", PLUGIN);
+        hostd.deploy_and_wait(
+            "name = \"web\"\nrun = \"./service web port host\"\nport = 8080\ncount = 2\n\
+             policy = \"mine\"\naccess.write = [\"journal\"]\nenv = { JOURNAL = \"journal\" }\n\
+             [policies.mine]\nrun = \"python3 plugin.py\"\nfallback = \"random\"\n",
+        );
+        let counts = || {
+            let turns = turns(32, || get(8080, "/").map(|said| said.trim().to_owned()));
+            let mut all: Vec<usize> = turns.into_values().collect();
+            all.sort_unstable();
+            all
+        };
+        eventually("the plugin's weights count", || counts() == [8, 24]);
+        let shown = scene.run(["lb", "ls"]).exited(0).out;
+        assert!(shown.contains("mine"), "{shown}");
+        scene.write("stop", "");
+        hostd.api().follow("since=0").until("warning", "the plugin of policy mine fails");
+        assert_eq!(counts().iter().sum::<usize>(), 32, "nobody is refused for that");
+    });
+}

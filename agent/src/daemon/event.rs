@@ -48,6 +48,8 @@ pub enum Event {
     SignalInside(Mark, u32, i32),
     /// A backend that an operator added answers, or does not.
     Backend(Which, bool),
+    /// What stands of a policy's answers has changed.
+    Policy(crate::plugin::News),
     /// How logs do, each by its instance.
     Logs(Vec<(String, PipelineMetrics)>),
     /// A child has ended.

@@ -130,6 +130,18 @@ pub struct Balanced {
     pub drain_ms: u64,
     /// Whether clients are left waiting while no instance serves.
     pub waits: bool,
+    /// How it is asked, where the policy is a program.
+    #[serde(default)]
+    pub plugin: Option<Plugin>,
+}
+
+/// A policy that is a program of the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plugin {
+    /// Time for an answer in milliseconds, if the manifest says one.
+    pub deadline_ms: Option<u64>,
+    /// The policy while it gives none.
+    pub fallback: Option<String>,
 }
 
 impl ServicePort {
@@ -302,7 +314,7 @@ fn describe(manifest: &Manifest, plan: Plan, count: u32, fingerprint: String) ->
         watch: super::watch::of(&plan),
         ports: plan.ports.iter().map(port).collect(),
         own_address: has_own_address(&plan),
-        balanced: plan.balanced.as_ref().map(balanced),
+        balanced: plan.balanced.as_ref().map(|one| balanced(one, manifest)),
         limits: ServiceLimits {
             memory: plan.limits.memory,
             cpu: plan.limits.cpu,
@@ -329,13 +341,19 @@ fn port(port: &crate::plan::PlannedPort) -> ServicePort {
     }
 }
 
-fn balanced(balancing: &Balancing) -> Balanced {
+fn balanced(balancing: &Balancing, manifest: &Manifest) -> Balanced {
     let seconds = |time: Duration| u32::try_from(time.as_secs().max(1)).unwrap_or(u32::MAX);
     Balanced {
         policy: balancing.policy.clone(),
         affinity_seconds: balancing.affinity.map(seconds),
         drain_ms: u64::try_from(balancing.drain.as_millis()).unwrap_or(u64::MAX),
         waits: balancing.unserved == Unserved::Wait,
+        plugin: manifest.policies.iter().find(|one| one.name.as_str() == balancing.policy).map(
+            |one| Plugin {
+                deadline_ms: one.deadline.map(|span| span.0.as_millis() as u64),
+                fallback: one.fallback.as_ref().map(ToString::to_string),
+            },
+        ),
     }
 }
 

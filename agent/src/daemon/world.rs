@@ -190,6 +190,7 @@ impl World {
             Event::Inside(mark, check) => self.check_inside(&mark, check),
             Event::SignalInside(mark, id, signal) => self.signal_inside(&mark, id, signal),
             Event::Backend(which, healthy) => self.is_checked(&which, healthy),
+            Event::Policy(news) => self.is_answered(&news),
             Event::Logs(all) => self.gauge(all),
             Event::Children => reap(),
             Event::End => {}

@@ -20,9 +20,6 @@ const MIGHTY: [&str; 4] = ["CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP
 /// Why what goes by host names is not done.
 const BALANCER: &str = "this version has no front for HTTP";
 
-/// Why policies that are programs are not asked.
-const PLUGINS: &str = "this version asks no programs for policies: round robin takes their place";
-
 /// Why nothing of it is done for this service here.
 const UNBALANCED: &str =
     "no balancer stands before it: hostd has one, as root, for ports that the program binds";
@@ -147,8 +144,8 @@ pub(super) fn unenforced(
             "this host does not forward it, and the kernel can't for one interface before 6.17: the program has it only towards the host",
         );
     }
-    if !manifest.policies.is_empty() {
-        name(false, "policies", PLUGINS);
+    if !manifest.policies.is_empty() && plan.balanced.is_none() {
+        name(false, "policies", UNBALANCED);
     }
     if facts.landlock == 0 {
         name(

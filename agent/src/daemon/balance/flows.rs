@@ -140,6 +140,7 @@ impl World {
         }
         let took = now.elapsed();
         self.weigh();
+        self.ask_plugins();
         let draining = self.draining();
         for name in &draining {
             let settled = self.balance.meter.since.get(name).is_some_and(|at| *at + SETTLED < now);
@@ -230,7 +231,8 @@ impl World {
             return Some(DRAINING);
         }
         let counts = |(_, service): (&Name, &Service)| is_live(service.policy());
-        self.balance.registry.services().any(counts).then_some(WEIGHING)
+        let counts = self.balance.registry.services().any(counts);
+        (counts || self.has_plugins()).then_some(WEIGHING)
     }
 
     /// Tell policies that go by counts.

@@ -12,12 +12,14 @@
 //! | [`places`] | where services are found: leases |
 //! | [`flows`] | connections: counted, forgotten |
 //! | [`said`], [`checks`] | what operators added; whether it answers |
+//! | [`plugins`] | policies that are programs |
 //! | [`metrics`] | all of it in numbers |
 
 pub(super) mod checks;
 mod flows;
 mod metrics;
 mod places;
+mod plugins;
 pub(super) mod said;
 mod steer;
 mod wanted;
@@ -53,6 +55,7 @@ use manifest_spec::manifest::Protocol;
 use checks::{Checks, Which};
 use flows::Meter;
 use places::{Places, Surroundings};
+use plugins::Asked;
 use said::Said;
 use steer::steer;
 pub(super) use wanted::Served;
@@ -71,6 +74,7 @@ pub(super) struct Balance {
     meter: Meter,
     said: BTreeMap<String, Said>,
     checks: Checks,
+    asked: Option<Asked>,
     /// Where a backend is elsewhere.
     routes: Option<Routes>,
     /// What is wrong, as it was told last.
@@ -88,6 +92,7 @@ impl Balance {
             meter: Meter::default(),
             said: BTreeMap::new(),
             checks: Checks::default(),
+            asked: None,
             routes: None,
             told: BTreeSet::new(),
             next: None,
@@ -183,6 +188,7 @@ impl World {
                 self.chronicle.add(About::default(), EventKind::Warning, text);
             }
         }
+        self.balance.asked = Some(Asked::nobody(&self.directories, &self.sender));
         let mut registry = Registry::default();
         let (refused, _) = self.keep_places();
         // What was added is taken to answer, as when its last hostd left it.
@@ -238,6 +244,7 @@ impl World {
         self.balance.next = again.then(|| next.unwrap_or(now + AGAIN));
         self.tell_what_is_wrong(wrong);
         self.count_in();
+        self.ask_plugins();
         self.plan_measures();
     }
 

@@ -107,7 +107,7 @@ impl World {
                     let wanted = Wanted {
                         holder,
                         listens,
-                        policy: policy(&balanced.policy),
+                        policy: self.policy_of(&name, balanced),
                         affinity: seconds.and_then(|one| Affinity::lasting(one).ok()),
                         unserved: match balanced.waits {
                             true => Unserved::Ignore,
