@@ -26,6 +26,7 @@
 //! | [`state`] | the file that outlives a reboot |
 //! | [`store`] | directories of ours |
 //! | [`clock`] | the time of day |
+//! | [`zones`] | the host's time zones |
 //! | [`failure`] | failures as exit codes, sentences and hints |
 //!
 //! # Files on disk
@@ -90,3 +91,4 @@ pub mod state;
 pub mod store;
 pub mod supervise;
 pub mod uids;
+pub mod zones;

@@ -2,6 +2,7 @@
 
 pub mod apps;
 mod audit;
+mod hooks;
 mod leases;
 mod logs;
 pub mod sinks;
@@ -17,6 +18,7 @@ use apps::{
     ScaleArguments, ShellArguments, StatusArguments, TopArguments,
 };
 pub use audit::{AuditArguments, AuditCommand};
+pub use hooks::{HooksArguments, HooksCommand, NextArguments};
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub use logs::{LogsArguments, TracebacksArguments};
 pub use sinks::SinksArguments;
@@ -74,7 +76,8 @@ Exit codes:
            --wait, it did not come to be; with status, something does not serve; with audit verify,
            the log was tampered with
   2        the command line is wrong; with plan --deployed, something would change
-  65       the manifest or the host policy is wrong, or the one is not allowed by the other
+  65       the manifest or the host policy is wrong, or the one is not allowed by the other; a schedule
+           or a time zone is none
   66       a file that was named can't be read
   69       this host can't do it, or no hostd answers
   71       the kernel refused a step of the sandbox
@@ -271,6 +274,12 @@ pub enum Command {
     /// sandbox; the exit code is its own, or 128+N when signal N ended it.
     #[command(after_help = "Example:\n  hostctl lock backup --wait -- sh backup.sh")]
     Lock(LockArguments),
+
+    /// Say when schedules are due.
+    #[command(
+        after_help = "Example:\n  hostctl hooks next --expr \"0 7 * * 1-5\" --zone Europe/Prague --count 3"
+    )]
+    Hooks(HooksArguments),
 
     /// Show who did what on this host, and verify that the record of it is whole.
     ///
