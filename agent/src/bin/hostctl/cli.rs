@@ -3,6 +3,7 @@
 pub mod apps;
 mod audit;
 mod examples;
+mod hooks;
 pub mod lb;
 mod leases;
 mod logs;
@@ -25,6 +26,7 @@ use examples::{
     DEPLOY_EXAMPLES, EXEC_EXAMPLES, EXIT_CODES, LOGS_EXAMPLES, PLAN_EXAMPLES, RUN_EXAMPLES,
     SINKS_EXAMPLES, TRACEBACKS_EXAMPLES,
 };
+pub use hooks::{HooksArguments, HooksCommand, NextArguments};
 pub use lb::LbArguments;
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub use logs::{LogsArguments, TracebacksArguments};
@@ -77,6 +79,28 @@ impl Cli {
         }
     }
 }
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0        success; with run, lock or exec, the program's own
+  1        with run, lock or exec, the program's own; with doctor, something needed is missing; with
+           --wait, it did not come to be; with status, something does not serve; with audit verify,
+           the log was tampered with
+  2        the command line is wrong; with plan --deployed, something would change
+  65       the manifest or the host policy is wrong, or the one is not allowed by the other; a schedule
+           or a time zone is none
+  66       a file that was named can't be read
+  69       this host can't do it, or no hostd answers
+  71       the kernel refused a step of the sandbox
+  73       a file can't be written, or is there already
+  75       a port, a name, a directory or a lock is held by somebody else; with apply, what runs
+           is no longer what the plan was made from
+  77       --strict or the host policy does not allow it
+  126, 127 with run, lock or exec, the program can't be executed, or does not exist
+  128+N    with run, lock or exec, the program was ended by signal N; 130 also when stopped before it started
+
+Example:
+  hostctl run app.toml --port-offset 3";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -268,6 +292,12 @@ pub enum Command {
     /// sandbox; the exit code is its own, or 128+N when signal N ended it.
     #[command(after_help = "Example:\n  hostctl lock backup --wait -- sh backup.sh")]
     Lock(LockArguments),
+
+    /// Say when schedules are due.
+    #[command(
+        after_help = "Example:\n  hostctl hooks next --expr \"0 7 * * 1-5\" --zone Europe/Prague --count 3"
+    )]
+    Hooks(HooksArguments),
 
     /// Show who did what on this host, and verify that the record of it is whole.
     ///
