@@ -19,7 +19,7 @@ VM_KERNEL ?= 6.1
 BUILD_NEEDS := gcc libc6-dev
 RUN_NEEDS   := $(BUILD_NEEDS) python3
 TEST_NEEDS  := $(RUN_NEEDS) busybox-static iproute2 jq nftables nginx nodejs openssl postgresql \
-               python3-venv redis-server rsyslog ruby util-linux
+               python3-venv redis-server rsyslog ruby tzdata util-linux
 BENCH_NEEDS := $(BUILD_NEEDS) bubblewrap conmon crun iproute2 nginx podman python3 rsyslog s6 supervisor util-linux wrk
 VM_NEEDS    := $(BUILD_NEEDS) debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 util-linux
 

@@ -76,7 +76,7 @@ fn a_service_is_found_by_its_name_as_long_as_it_is_deployed() {
         let hostd = Hostd::start(&scene);
         assert_eq!(doctor(&scene)["what"], "NAME.internal leads to services", "{}", hostd.log());
         assert_eq!(addresses(&scene, "demo.internal"), Vec::<String>::new());
-        scene.shell_app("exec sleep 1000", "port = 8080\n");
+        scene.shell_app("exec sleep 1000", "port = 8081\n");
         let text = std::fs::read_to_string(scene.app().join("app.toml")).unwrap();
         hostd.deploy(&text);
         hostd.deploy(SHOP);

@@ -6,6 +6,7 @@
 mod support;
 
 mod activation;
+mod balanced_services;
 mod bare_root;
 mod collected_output;
 mod crashes;
@@ -35,6 +36,7 @@ mod kernel_calls;
 mod lasting_privilege;
 mod leases;
 mod limits;
+mod load_balancer;
 mod locks;
 mod logs;
 mod logs_without_room;

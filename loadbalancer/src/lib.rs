@@ -18,4 +18,5 @@ pub mod nft;
 pub mod policy;
 pub mod registry;
 pub mod ruleset;
+pub mod schedule;
 pub mod writer;

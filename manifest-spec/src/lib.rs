@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | [`document`] | TOML text and its overrides, every value with its [`Origin`] |
 //! | [`manifest`] | the validated values the agent resolves |
-//! | [`names`], [`quantity`], [`command`], [`filter`], [`sink`] | the small languages inside strings |
+//! | [`names`], [`quantity`], [`command`], [`filter`], [`sink`], [`schedule`] | the small languages inside strings |
 //! | [`error`] | diagnostics and how they are printed |
 //! | [`schema`](mod@schema) | the JSON Schema and the key reference, derived from the decoders |
 //! | [`policy`] | what the operator of a host allows |
@@ -37,6 +37,7 @@ pub mod plugin;
 pub mod policy;
 pub mod quantity;
 mod raw;
+pub mod schedule;
 pub mod schema;
 mod shape;
 pub mod sink;

@@ -70,6 +70,12 @@ pub struct Service {
     pub needs: Vec<ServiceName>,
     /// Balancing policy: a built-in one or one of `[policies]`.
     pub policy: Option<PolicyName>,
+    /// For how long a client stays with its instance after its last new connection.
+    pub affinity: Option<Span>,
+    /// For how long clients of an instance that is to end are waited for.
+    pub drain: Option<Span>,
+    /// What clients meet while no instance serves.
+    pub unserved: Option<Unserved>,
     /// Stop after this long without a connection (scale to zero).
     pub idle: Option<Span>,
     /// What the program may use.
@@ -91,10 +97,30 @@ pub struct Port {
     pub protocol: Protocol,
     /// The only interface it may be reached through.
     pub interface: Option<String>,
+    /// Where clients find it, if that is not its own number on every address.
+    pub listen: Option<Listen>,
     /// The program cannot be told its port: its bind is rewritten.
     pub fixed: bool,
     /// Handed over as a bound socket (`LISTEN_FDS`).
     pub activate: bool,
+}
+
+/// Where clients find a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Listen {
+    /// The one address, `None` for every one of the host or of the port's interface.
+    pub address: Option<IpAddr>,
+    /// Number, 1 to 65535.
+    pub port: u16,
+}
+
+/// What clients meet while no instance serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unserved {
+    /// They are refused at once.
+    Refuse,
+    /// They get no answer, and try again by themselves.
+    Wait,
 }
 
 /// Transport protocols a port can have.
@@ -353,6 +379,9 @@ impl Manifest {
             count: None,
             needs: Vec::new(),
             policy: None,
+            affinity: None,
+            drain: None,
+            unserved: None,
             idle: None,
             access: Access::default(),
             limits: Limits::default(),

@@ -16,6 +16,8 @@
 //! | [`deploy`], [`operations`] | what operators do |
 //! | [`rollout`] | what is decided about apps |
 //! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
+//! | [`balance`] | who is found where: the load balancer |
+//! | [`lb`] | what operators see and change of it |
 //! | [`ports`] | ports of their own, where several need the same |
 //! | [`names`] | what `NAME.internal` is told |
 //! | [`front`] | the same for an app in the foreground |
@@ -27,6 +29,7 @@
 //! | [`place`] | hostd's own place: its lock, its socket, who started it |
 //! | [`ending`] | the end of hostd, and of the machine |
 
+mod balance;
 mod chronicle;
 mod deploy;
 mod difference;
@@ -38,6 +41,7 @@ mod hearing;
 mod inside;
 mod keeper;
 mod launch;
+mod lb;
 mod live;
 mod names;
 mod operations;
@@ -133,6 +137,7 @@ async fn live(
     tokio::task::spawn_local(signals(sender.clone())?);
     tokio::task::spawn_local(gauge::watch(place.directories().clone(), sender.clone()));
     world.recover().map_err(DaemonError::Store)?;
+    world.begin_to_balance();
     let listener = place.listen().map_err(DaemonError::Place)?;
     tokio::task::spawn_local(server::serve(listener, sender));
     let systemd = Systemd::new();

@@ -25,6 +25,7 @@ pub fn beside(plan: Plan, command: &[String], process: i32) -> Plan {
         },
         logs: PlannedLogs::default(),
         health: None,
+        balanced: None,
         shares_sockets: false,
         notify: None,
         log_socket: None,

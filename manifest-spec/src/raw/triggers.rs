@@ -3,16 +3,14 @@
 use super::network::Route;
 use crate::decode::{Fault, Text};
 use crate::error::quoted;
+use crate::manifest::Days;
+use crate::schedule::{Expression, ScheduleError};
 use crate::shape::TextShape;
 use crate::suggest::did_you_mean;
 
 /// A schedule, as written.
 #[derive(Debug, Clone)]
 pub(crate) struct Cron(pub(crate) String);
-
-/// The words that stand for a whole schedule.
-const SCHEDULE_WORDS: [&str; 8] =
-    ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually", "@boot"];
 
 impl Text for Cron {
     const SHAPE: TextShape = TextShape {
@@ -22,31 +20,23 @@ impl Text for Cron {
     };
 
     fn read(text: &str) -> Result<Self, Fault> {
-        if !text.is_ascii() || text.contains(|c: char| c.is_ascii_control() && c != '\t') {
-            return Err(Fault::because("a schedule has printable ASCII characters only"));
+        // Whether a day that both name ever comes depends on another key: the hook is asked later.
+        match Expression::parse(text, Some(Days::Either)) {
+            Ok(_) | Err(ScheduleError::Never(_)) => Ok(Self(text.to_owned())),
+            Err(error) => Err(fault(&error)),
         }
-        if text.starts_with('@') {
-            if SCHEDULE_WORDS.contains(&text) {
-                return Ok(Self(text.to_owned()));
-            }
-            let hint = match text {
-                "@reboot" => Some("did you mean \"@boot\"?".to_owned()),
-                "@every" => Some("write the key every instead: every = \"35m\"".to_owned()),
-                _ => did_you_mean(text, SCHEDULE_WORDS),
-            };
-            let hint =
-                hint.unwrap_or_else(|| format!("the words are {}", SCHEDULE_WORDS.join(", ")));
-            return Err(Fault::default().hint(hint));
-        }
-        let fields = text.split_ascii_whitespace().count();
-        if fields == 5 {
-            return Ok(Self(text.to_owned()));
-        }
-        let message = format!("expected five fields, found {fields} in {}", quoted(text));
-        Err(Fault::because(message).hint(match fields {
-            6 => "the fields are minute, hour, day of month, month, day of week; there are no seconds",
-            _ => "the fields are minute, hour, day of month, month, day of week: \"0 7 * * *\"",
-        }))
+    }
+}
+
+fn fault(error: &ScheduleError) -> Fault {
+    let fault = match error {
+        // What was expected is known from the key.
+        ScheduleError::Word(_) => Fault::default(),
+        error => Fault::because(error.to_string()),
+    };
+    match error.hint() {
+        Some(hint) => fault.hint(hint),
+        None => fault,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::decode::{At, Field, Findings};
 use crate::manifest::{Hook, Policy, Trigger};
 use crate::names::{HookName, PolicyName};
 use crate::raw::{RawHook, RawPolicy};
+use crate::schedule::Expression;
 use crate::suggest::did_you_mean;
 use crate::tree::Place;
 
@@ -39,6 +40,7 @@ fn hook(
         Field::Invalid => {}
     }
     check_companions(raw, findings);
+    check_days(raw, findings);
     let trigger = trigger(name, raw, findings);
     Some(Hook {
         name: name.value.clone(),
@@ -50,6 +52,20 @@ fn hook(
         timeout: raw.timeout.value().copied(),
         max: raw.max.value().map(|max| max.0),
     })
+}
+
+/// How two days combine, and whether such a day comes.
+fn check_days(raw: &RawHook, findings: &mut Findings<'_>) {
+    let Field::Given(cron) = &raw.cron else { return };
+    if matches!(raw.days, Field::Invalid) {
+        return;
+    }
+    if let Err(error) = Expression::parse(&cron.value.0, raw.days.value().copied()) {
+        let finding = findings.add(&cron.place, cron.key.clone(), error.to_string());
+        if let Some(hint) = error.hint() {
+            finding.hint(hint);
+        }
+    }
 }
 
 /// The one trigger of a hook.

@@ -3,6 +3,7 @@
 pub mod apps;
 mod audit;
 mod examples;
+pub mod lb;
 mod leases;
 mod logs;
 pub mod names;
@@ -24,6 +25,7 @@ use examples::{
     DEPLOY_EXAMPLES, EXEC_EXAMPLES, EXIT_CODES, LOGS_EXAMPLES, PLAN_EXAMPLES, RUN_EXAMPLES,
     SINKS_EXAMPLES, TRACEBACKS_EXAMPLES,
 };
+pub use lb::LbArguments;
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub use logs::{LogsArguments, TracebacksArguments};
 pub use names::NamesArguments;
@@ -158,6 +160,13 @@ pub enum Command {
     /// Without a command, lists them all.
     #[command(after_help = SINKS_EXAMPLES)]
     Sinks(SinksArguments),
+
+    /// Show the load balancer: services, who serves them, and change it while they run.
+    ///
+    /// hostd balances the ports of what it runs as root. Backends that it does not run can be added.
+    /// Without a command, lists the services.
+    #[command(after_help = lb::EXAMPLES)]
+    Lb(LbArguments),
 
     /// Run a command inside an instance.
     ///

@@ -51,6 +51,7 @@ fn dispatch(cli: Cli, ui: &ui::Ui) -> Result<ExitCode, Error> {
         Command::Status(arguments) => commands::status::status(&arguments, &place()?, ui),
         Command::Events(arguments) => commands::events::events(&arguments, &place()?, ui),
         Command::Logs(arguments) => commands::logs::logs(&arguments, host, ui),
+        Command::Lb(arguments) => commands::lb::lb(arguments, &place()?, ui),
         Command::Sinks(arguments) => commands::sinks::sinks(arguments, host, ui),
         Command::Tracebacks(arguments) => commands::tracebacks::tracebacks(&arguments, host, ui),
         Command::Exec(arguments) => commands::exec::exec(&arguments, &place()?, ui),

@@ -13,6 +13,7 @@ pub mod exec;
 pub mod halt;
 pub mod history;
 pub mod init;
+pub mod lb;
 pub mod lease;
 mod load;
 pub mod lock;
