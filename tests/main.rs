@@ -64,6 +64,7 @@ mod program_view;
 mod read_grants;
 mod reading_logs;
 mod rootless;
+mod schedules;
 mod servers;
 mod services_together;
 mod side_by_side;

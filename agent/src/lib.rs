@@ -29,6 +29,7 @@
 //! | [`state`] | the file that outlives a reboot |
 //! | [`store`] | directories of ours |
 //! | [`clock`] | the time of day |
+//! | [`zones`] | the host's time zones |
 //! | [`failure`] | failures as exit codes, sentences and hints |
 //!
 //! # Files on disk
@@ -96,3 +97,4 @@ pub mod state;
 pub mod store;
 pub mod supervise;
 pub mod uids;
+pub mod zones;

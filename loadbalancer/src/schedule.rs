@@ -10,7 +10,7 @@
 
 mod zone;
 
-pub use zone::{Zone, ZoneError};
+pub use zone::{Pass, Zone, ZoneError};
 
 use std::sync::Arc;
 

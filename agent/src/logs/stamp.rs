@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use manifest_spec::schedule::calendar::Date;
+
+const EPOCH: Date = Date { year: 1970, month: 1, day: 1 };
+
 /// RFC 3339 in UTC with microseconds, for a time since 1970.
 pub fn stamp(since_epoch: Duration) -> String {
     let micros = since_epoch.subsec_micros();
@@ -17,22 +21,10 @@ pub fn precisely(since_epoch: Duration) -> String {
 fn whole_seconds(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
+    // A duration ends long before the years have no number.
+    let Date { year, month, day } = Date::of(days as i64).unwrap_or(EPOCH);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
-}
-
-/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar: years are
-/// counted from a March, so that the leap day is the last of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468; // days from 0000-03-01
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (era * 400 + year + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -31,6 +31,17 @@ pub(super) struct Period {
     pub(super) end: Option<i64>,
 }
 
+/// Which time it is that clocks show something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// They show it once.
+    Only,
+    /// They will be put back, and show it again.
+    First,
+    /// They were put back.
+    Second,
+}
+
 /// Why bytes are no zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneError {
@@ -99,6 +110,18 @@ impl Zone {
         let before = self.period(at.checked_sub(1)?);
         let change = self.period(at).offset - before.offset;
         (change != 0).then_some(change)
+    }
+
+    /// How often clocks show what they show at an instant.
+    pub fn pass(&self, at: i64) -> Pass {
+        let period = self.period(at);
+        let shown = at.saturating_add(period.offset);
+        let is_again = |end: i64| end.saturating_add(self.period(end).offset) <= shown;
+        match period.end {
+            _ if shown < period.shown_before => Pass::Second,
+            Some(end) if is_again(end) => Pass::First,
+            _ => Pass::Only,
+        }
     }
 
     /// The period that an instant is in.

@@ -17,6 +17,8 @@ pub enum Warning {
         item: String,
         /// The values it names.
         values: Vec<u32>,
+        /// How far they are from each other.
+        step: u32,
     },
     /// `* */4`: every minute of those hours.
     EveryMinute {
@@ -85,6 +87,7 @@ fn uneven(field: &Field) -> Vec<Warning> {
             field: field.name,
             item: text.clone(),
             values: (from..=to).step_by(step as usize).collect(),
+            step,
         })
     };
     field.items.iter().filter_map(of_item).collect()
@@ -98,13 +101,17 @@ fn shortest(month: u32) -> u32 {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Warning::Uneven { field, item, values } => {
+            Warning::Uneven { field, item, values, step } => {
                 let last = values.last().copied().unwrap_or_default();
                 let first = values.first().copied().unwrap_or_default();
                 let name = field.as_str();
                 write!(f, "{name} \"{item}\" names {}", list(values))?;
-                write!(f, ": after {last} comes {first} again, sooner than in a whole step; ")?;
-                f.write_str("every = \"35m\", say, keeps one distance")
+                write!(f, ": after {last} comes {first} again, sooner than in a whole step")?;
+                match field {
+                    Name::Minute => write!(f, "; every = \"{step}m\" keeps one distance"),
+                    Name::Hour => write!(f, "; every = \"{step}h\" keeps one distance"),
+                    Name::Day | Name::Month | Name::Weekday => Ok(()),
+                }
             }
             Warning::EveryMinute { hours } => write!(
                 f,

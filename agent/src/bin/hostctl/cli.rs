@@ -3,6 +3,7 @@
 pub mod apps;
 mod audit;
 mod examples;
+mod hooks;
 pub mod lb;
 mod leases;
 mod logs;
@@ -25,6 +26,7 @@ use examples::{
     DEPLOY_EXAMPLES, EXEC_EXAMPLES, EXIT_CODES, LOGS_EXAMPLES, PLAN_EXAMPLES, RUN_EXAMPLES,
     SINKS_EXAMPLES, TRACEBACKS_EXAMPLES,
 };
+pub use hooks::{HooksArguments, HooksCommand, NextArguments};
 pub use lb::LbArguments;
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub use logs::{LogsArguments, TracebacksArguments};
@@ -268,6 +270,12 @@ pub enum Command {
     /// sandbox; the exit code is its own, or 128+N when signal N ended it.
     #[command(after_help = "Example:\n  hostctl lock backup --wait -- sh backup.sh")]
     Lock(LockArguments),
+
+    /// Say when schedules are due.
+    #[command(
+        after_help = "Example:\n  hostctl hooks next --expr \"0 7 * * 1-5\" --zone Europe/Prague --count 3"
+    )]
+    Hooks(HooksArguments),
 
     /// Show who did what on this host, and verify that the record of it is whole.
     ///

@@ -85,6 +85,7 @@ fn here(command: Command, ui: &ui::Ui) -> Result<ExitCode, Error> {
         Command::Doctor(arguments) => commands::doctor::doctor(&arguments, ui),
         Command::Lease(arguments) => commands::lease::lease(arguments, ui),
         Command::Lock(arguments) => commands::lock::lock(arguments, ui),
+        Command::Hooks(arguments) => commands::hooks::hooks(&arguments, ui),
         Command::Audit(arguments) => commands::audit::audit(arguments, ui),
         Command::Names(arguments) => commands::names::names(&arguments, ui),
         Command::Policy(arguments) => commands::policy::policy(arguments, ui),

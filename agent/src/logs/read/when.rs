@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use host_sys::clock::Minute;
 use manifest_spec::quantity::Span;
+use manifest_spec::schedule::calendar::Date;
 
 /// Nanoseconds of a second, seconds of a day.
 const SECOND: u64 = 1_000_000_000;
@@ -166,15 +167,9 @@ fn of_local(day: i64, second: i64, local: &dyn Fn(i64) -> Minute) -> i64 {
     shown - ahead(near)
 }
 
-/// Days since 1970-01-01 in the Gregorian calendar: years are counted from a March, so that the leap
-/// day is the last of its year.
+/// Days since 1970-01-01.
 fn days(year: i32, month: i32, day: i32) -> i64 {
-    let (year, month, day) = (i64::from(year), i64::from(month), i64::from(day));
-    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    Date { year, month: month.unsigned_abs(), day: day.unsigned_abs() }.number()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod events;
 pub mod exec;
 pub mod halt;
 pub mod history;
+pub mod hooks;
 pub mod init;
 pub mod lb;
 pub mod lease;
