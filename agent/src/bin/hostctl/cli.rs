@@ -80,28 +80,6 @@ impl Cli {
     }
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0        success; with run, lock or exec, the program's own
-  1        with run, lock or exec, the program's own; with doctor, something needed is missing; with
-           --wait, it did not come to be; with status, something does not serve; with audit verify,
-           the log was tampered with
-  2        the command line is wrong; with plan --deployed, something would change
-  65       the manifest or the host policy is wrong, or the one is not allowed by the other; a schedule
-           or a time zone is none
-  66       a file that was named can't be read
-  69       this host can't do it, or no hostd answers
-  71       the kernel refused a step of the sandbox
-  73       a file can't be written, or is there already
-  75       a port, a name, a directory or a lock is held by somebody else; with apply, what runs
-           is no longer what the plan was made from
-  77       --strict or the host policy does not allow it
-  126, 127 with run, lock or exec, the program can't be executed, or does not exist
-  128+N    with run, lock or exec, the program was ended by signal N; 130 also when stopped before it started
-
-Example:
-  hostctl run app.toml --port-offset 3";
-
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run an app in the foreground.

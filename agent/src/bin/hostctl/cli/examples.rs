@@ -7,7 +7,8 @@ Exit codes:
            --wait, it did not come to be; with status, something does not serve; with audit verify,
            the log was tampered with; with policy check, a case failed
   2        the command line is wrong; with plan --deployed, something would change
-  65       the manifest or the host policy is wrong, or the one is not allowed by the other
+  65       the manifest or the host policy is wrong, or the one is not allowed by the other; a schedule
+           or a time zone is none
   66       a file that was named can't be read
   69       this host can't do it, or no hostd answers
   71       the kernel refused a step of the sandbox
