@@ -73,6 +73,25 @@ const MESSAGE: usize = 72;
 const CLOSE: u8 = 7;
 const LISTEN: u8 = 10;
 
+/// States of a connection that its server has not let go: TCP_ESTABLISHED, TCP_SYN_RECV and
+/// TCP_CLOSE_WAIT, a bit each.
+const SERVED: u32 = 1 << 1 | 1 << 3 | 1 << 8;
+
+/// How many connections of TCP clients have with the server at an address and port of this network
+/// namespace, those among them that it has not accepted yet.
+///
+/// # Errors
+/// As [`sockets`].
+pub fn clients(server: SocketAddr) -> Result<usize> {
+    let mut count = 0;
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let found = dump(family as u8, Transport::Tcp, server.port(), SERVED)?;
+        // A socket for both protocols has an IPv4 address mapped into IPv6.
+        count += found.iter().filter(|one| one.address.to_canonical() == server.ip()).count();
+    }
+    Ok(count)
+}
+
 /// Every socket that is bound to a port, of all users.
 ///
 /// # Errors
@@ -81,12 +100,12 @@ const LISTEN: u8 = 10;
 pub fn sockets(transport: Transport, port: u16) -> Result<Vec<Socket>> {
     let mut found = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        found.extend(dump(family as u8, transport, port)?);
+        found.extend(dump(family as u8, transport, port, u32::MAX)?);
     }
     Ok(found)
 }
 
-fn dump(family: u8, transport: Transport, port: u16) -> Result<Vec<Socket>> {
+fn dump(family: u8, transport: Transport, port: u16, states: u32) -> Result<Vec<Socket>> {
     let netlink = Netlink::open(Family::SocketDiagnosis)?;
     let mut found = Vec::new();
     let each = |answer: &netlink::Message<'_>| {
@@ -94,13 +113,14 @@ fn dump(family: u8, transport: Transport, port: u16) -> Result<Vec<Socket>> {
             found.extend(message(answer.body, transport));
         }
     };
-    netlink.ask(&request(family, transport, port), each).map_err(|refusal| refusal.errno)?;
+    let request = request(family, transport, port, states);
+    netlink.ask(&request, each).map_err(|refusal| refusal.errno)?;
     // Kernels before 5.0 ignored the port of a request.
     found.retain(|(number, _)| *number == port);
     Ok(found.into_iter().map(|(_, socket)| socket).collect())
 }
 
-fn request(family: u8, transport: Transport, port: u16) -> Vec<u8> {
+fn request(family: u8, transport: Transport, port: u16, states: u32) -> Vec<u8> {
     let protocol = match transport {
         Transport::Tcp => libc::IPPROTO_TCP,
         Transport::Udp => libc::IPPROTO_UDP,
@@ -111,7 +131,7 @@ fn request(family: u8, transport: Transport, port: u16) -> Vec<u8> {
     bytes.extend(REQUEST_DUMP.to_ne_bytes());
     bytes.extend([0; 8]); // sequence, sender
     bytes.extend([family, protocol as u8, 0, 0]);
-    bytes.extend(u32::MAX.to_ne_bytes()); // all states
+    bytes.extend(states.to_ne_bytes());
     bytes.extend(port.to_be_bytes());
     bytes.resize(HEADER + REQUEST, 0);
     bytes
@@ -142,6 +162,23 @@ mod tests {
 
     fn inode(fd: &impl AsRawFd) -> u32 {
         std::fs::metadata(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap().ino() as u32
+    }
+
+    #[test]
+    fn clients_count_until_their_server_lets_go() {
+        for any in ["127.0.0.1:0", "[::]:0"] {
+            let listener = TcpListener::bind(any).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let server = SocketAddr::from(([127, 0, 0, 1], port));
+            assert_eq!(clients(server).unwrap(), 0, "a listener is none");
+            let one = std::net::TcpStream::connect(server).unwrap();
+            assert_eq!(clients(server).unwrap(), 1, "before it is accepted");
+            let (accepted, _) = listener.accept().unwrap();
+            drop(one);
+            assert_eq!(clients(server).unwrap(), 1, "its server has not let go");
+            drop(accepted);
+            assert_eq!(clients(server).unwrap(), 0);
+        }
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! takes a twentieth of hostd's time at most: the larger the kernel's table, the rarer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use host_sys::diag;
 use loadbalancer::conntrack::{Counts, Tracker};
 use loadbalancer::nft::Transport;
 use loadbalancer::policy::Policy;
@@ -132,22 +133,23 @@ impl World {
         if self.balance.meter.next.is_none_or(|next| next > now) {
             return;
         }
-        if let Err(why) = self.balance.meter.count() {
+        let draining = self.draining();
+        let elsewhere = draining.iter().any(|name| self.servers_of(name).is_none());
+        if (elsewhere || self.is_weighed())
+            && let Err(why) = self.balance.meter.count()
+        {
             // An instance that drains then has all of its time.
             self.balance.tell_once(&mut self.chronicle, format!("connections: {why}"));
-            self.balance.meter.next = Some(now + WEIGHING);
-            return;
         }
-        let took = now.elapsed();
         self.weigh();
         self.ask_plugins();
-        let draining = self.draining();
         for name in &draining {
             let settled = self.balance.meter.since.get(name).is_some_and(|at| *at + SETTLED < now);
-            if settled && self.connections(name) == Some(0) {
+            if settled && self.left(name) == Some(0) {
                 self.happen(name, Happening::Drained);
             }
         }
+        let took = now.elapsed();
         self.balance.meter.next = self.pause().map(|pause| now + pause.max(took * SHARE));
     }
 
@@ -170,6 +172,33 @@ impl World {
             Some(pause) => next.or(Some(now + pause)),
             None => None,
         };
+    }
+
+    /// How many connections an instance that drains still has. What is on this host's network is
+    /// asked for its sockets: the kernel remembers a connection for minutes after its end, and to
+    /// go through all of those takes long on a busy host.
+    fn left(&self, name: &Instance) -> Option<u64> {
+        let Some(sockets) = self.servers_of(name) else { return self.connections(name) };
+        let mut counts = sockets.into_iter().map(diag::clients);
+        counts.try_fold(0, |sum, count| Some(sum + count.ok()? as u64))
+    }
+
+    /// Where an instance of this host's network is connected to by TCP; `None` for another.
+    fn servers_of(&self, name: &Instance) -> Option<Vec<SocketAddr>> {
+        let service = self.service_of(name).filter(|service| service.own_address)?;
+        let own = self.live.get(name)?.own?;
+        let streams = service.ports.iter().filter(|port| !port.datagram);
+        let numbers = streams.map(|port| port.target(&service));
+        let both = |number| {
+            [IpAddr::from(own.v4), own.v6.into()].map(|address| SocketAddr::new(address, number))
+        };
+        Some(numbers.flat_map(both).collect())
+    }
+
+    /// Whether some policy goes by counts.
+    fn is_weighed(&self) -> bool {
+        let live = |(_, service): (&Name, &Service)| is_live(service.policy());
+        self.has_plugins() || self.balance.registry.services().any(live)
     }
 
     /// How many connections clients have with an instance, as they were counted last. Those of UDP
@@ -230,9 +259,7 @@ impl World {
         if !self.draining().is_empty() {
             return Some(DRAINING);
         }
-        let counts = |(_, service): (&Name, &Service)| is_live(service.policy());
-        let counts = self.balance.registry.services().any(counts);
-        (counts || self.has_plugins()).then_some(WEIGHING)
+        self.is_weighed().then_some(WEIGHING)
     }
 
     /// Tell policies that go by counts.
