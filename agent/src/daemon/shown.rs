@@ -182,7 +182,10 @@ impl World {
             reason: self.draining_in_words(live).or_else(|| reason(live)),
             next_try_ms: next.map(|at| now_ms + at.saturating_sub(now).as_millis() as u64),
             ports: service.map(|service| ports(live, service)).unwrap_or_default(),
-            connections: self.connections(&live.name),
+            connections: match live.instance.state() {
+                State::Draining => self.left(&live.name),
+                _ => self.connections(&live.name),
+            },
             usage: live.link.as_ref().and_then(|_| measured(live, service)),
             log: choice::metrics(&self.directories, &live.name.to_string()).map(|one| flow(&one)),
             last_lines: live.tail.iter().map(|line| cleaned(line)).collect(),
@@ -195,7 +198,7 @@ impl World {
         let deadline =
             live.instance.deadline().filter(|_| live.instance.state() == State::Draining)?;
         let left = deadline.saturating_sub(self.now()).as_secs();
-        Some(match self.connections(&live.name) {
+        Some(match self.left(&live.name) {
             Some(1) => format!("1 connection is left, for {left} s at the longest"),
             Some(count) => format!("{count} connections are left, for {left} s at the longest"),
             None => format!("gets no new clients, and ends in {left} s"),

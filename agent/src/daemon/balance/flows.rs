@@ -42,6 +42,8 @@ pub(super) struct Meter {
     /// What was counted last.
     counts: Counts,
     counted: Option<Instant>,
+    /// How long that took.
+    took: Duration,
     next: Option<Instant>,
     /// When an instance was taken out of the slots, by its name.
     since: BTreeMap<Instance, Instant>,
@@ -61,7 +63,9 @@ impl Meter {
     /// # Errors
     /// What the kernel says, in words.
     pub(super) fn count(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
         self.counts = self.tracker()?.count().map_err(|error| error.to_string())?;
+        self.took = begun.elapsed();
         self.counted = Some(Instant::now());
         Ok(())
     }
@@ -177,7 +181,7 @@ impl World {
     /// How many connections an instance that drains still has. What is on this host's network is
     /// asked for its sockets: the kernel remembers a connection for minutes after its end, and to
     /// go through all of those takes long on a busy host.
-    fn left(&self, name: &Instance) -> Option<u64> {
+    pub(in crate::daemon) fn left(&self, name: &Instance) -> Option<u64> {
         let Some(sockets) = self.servers_of(name) else { return self.connections(name) };
         let mut counts = sockets.into_iter().map(diag::clients);
         counts.try_fold(0, |sum, count| Some(sum + count.ok()? as u64))
@@ -217,7 +221,10 @@ impl World {
 
     /// Count for somebody who asks, unless that was done just now.
     pub(in crate::daemon) fn count_anew(&mut self) {
-        let fresh = self.balance.meter.counted.is_some_and(|at| at.elapsed() < FRESH);
+        let meter = &self.balance.meter;
+        // Who asks again and again must not keep hostd from everything else.
+        let pause = FRESH.max(meter.took * SHARE);
+        let fresh = meter.counted.is_some_and(|at| at.elapsed() < pause);
         if !fresh && self.balance.services().next().is_some() {
             // What is not known is left out.
             let _ = self.balance.meter.count();
