@@ -8,6 +8,7 @@
 //! | `toml` | a whole manifest |
 //! | `toml fragment` | part of one; a name and a program are put above it |
 //! | `toml policy` | a host policy |
+//! | a language and a name, `python x.py` | a file of that name, which can be executed |
 //! | `sh`, `console` | lines that begin with `hostctl` or `jq` (`$ hostctl` in a console) are run |
 //!
 //! A command runs in a folder that holds `examples/`, the files of the hello example, and as its
@@ -200,8 +201,10 @@ fn every_command_works() {
         };
         let _hostd = all.iter().any(deploys).then(|| Hostd::start_alone(&scene));
         for block in all {
-            if block.kind == "toml" {
-                scene.write("app.toml", &block.text);
+            match block.kind.split_once(' ') {
+                None if block.kind == "toml" => _ = scene.write("app.toml", &block.text),
+                Some((language, name)) if language != "toml" => _ = scene.script(name, &block.text),
+                _ => {}
             }
             if !["sh", "console"].contains(&block.kind.as_str()) {
                 continue;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::hostd::Hostd;
+use crate::support::namespace::alone;
 use crate::support::schema::Description;
 use crate::support::{As, Scene, eventually, kill};
 
@@ -48,80 +49,110 @@ impl Held<'_> {
         self.seen.insert((operation.to_owned(), answer.status));
         serde_json::from_str(answer.body.lines().next().unwrap_or("null")).unwrap()
     }
+
+    /// What is no JSON.
+    fn numbers(&mut self) {
+        let answer = self.hostd.api().ask("GET", "/v1/metrics", &Value::Null);
+        let head = answer.head.to_ascii_lowercase();
+        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        assert!(answer.body.contains("# TYPE hostctl_lb_backend_weight gauge"), "{}", answer.body);
+        self.seen.insert(("metrics".to_owned(), answer.status));
+    }
 }
 
 #[test]
 fn every_answer_has_the_form_that_is_described() {
-    let scene = Scene::new(As::Root);
-    scene.service();
-    let hostd = Hostd::start(&scene);
-    let mut held = Held { hostd: &hostd, description: Description::read(), seen: BTreeSet::new() };
-    held.ask("apps", "", Value::Null);
-    held.ask("plan", "", hostd.deployment(&manifest("v1")));
-    held.ask("deploy", "", hostd.deployment(&manifest("v1")));
-    // While it is on its way, and when it is there.
-    for operation in ["app", "apps", "history", "host", "events"] {
-        held.ask(operation, "shop", Value::Null);
-    }
-    hostd.settled("shop");
-    let mut set = hostd.deployment(&manifest("v2"));
-    set["overrides"] = json!({ "set": ["env.MORE=1"], "port_offset": "auto" });
-    set["overrides"]["variables"] = json!([["HOSTCTL_SET_services__db__env__A", "1"]]);
-    held.ask("plan", "", hostd.deployment(&manifest("v2")));
-    held.ask("deploy", "", hostd.deployment(&manifest("v1")));
-    held.ask("deploy", "", hostd.deployment(&manifest("v2")));
-    hostd.settled("shop");
-    held.ask("rollback", "shop", json!({}));
-    hostd.settled("shop");
-    held.ask("scale", "shop", json!({ "service": "web", "count": 3 }));
-    held.ask("restart", "shop", json!({ "service": "db" }));
-    hostd.settled("shop");
-    // One that fails has more to show.
-    let failing = manifest("v3").replace("./service db notify", "sh -c 'echo no; exit 7'");
-    held.ask("deploy", "", hostd.deployment(&failing));
-    eventually("it is rolled back", || !hostd.status("shop")["last_failure"].is_null());
-    kill(
-        "KILL",
-        hostd.settled("shop")["services"][0]["instances"][0]["pid"].as_i64().unwrap() as i32,
-    );
-    for operation in ["app", "apps", "history", "events"] {
-        held.ask(operation, "shop", Value::Null);
-    }
-    held.ask("stop", "shop", Value::Null);
-    held.ask("start", "shop", json!({}));
-    let again = held.ask("start", "shop", json!({}));
-    assert_eq!(again["unchanged"], true, "{again}");
-    hostd.settled("shop");
-    held.ask("audit", "", Value::Null);
-    // Records of every shape, and where they go.
-    let mut written = scene.written("shop", "web", 9, 3);
-    written.record(1, json!({ "body": "x", "trace_id": "0af7651916cd43dd8448eb211c80319c" }));
-    written.record(2, json!({ "attributes": {}, "span_id": "b7ad6b7169203331" }));
-    held.ask("logs", "", Value::Null);
-    let entry = json!({ "to": "loki+http://127.0.0.1:9", "labels": { "a": "b" } });
-    held.ask("add_sink", "shop", entry.clone());
-    held.ask("sinks", "", Value::Null);
-    held.ask("test_sinks", "shop", json!({ "sink": { "to": "syslog:udp://127.0.0.1:9" } }));
-    held.ask("remove_sink", "shop", json!({ "to": "loki+http://127.0.0.1:9" }));
-    held.ask("remove_sink", "shop", json!({ "to": "loki+http://127.0.0.1:9" }));
-    held.ask("add_sink", "shop", json!({ "to": "loki" }));
-    // And what is refused.
-    for operation in ["app", "stop", "start", "restart", "history", "rollback", "remove"] {
-        held.ask(operation, "nobody", Value::Null);
-    }
-    held.ask("scale", "shop", json!({ "service": "nobody", "count": 1 }));
-    held.ask("deploy", "", hostd.deployment("name = \"shop\"\nrum = \"x\"\n"));
-    held.ask("deploy", "", Value::Null);
-    held.ask("plan", "", hostd.deployment("name = 7\nport = \"x\"\n"));
-    held.ask("exec", "shop", json!({ "command": ["true"] }));
-    held.ask("remove", "shop", json!({ "data": true }));
-    held.ask("halt", "", Value::Null);
-    let answered: BTreeSet<String> =
-        held.seen.iter().filter(|(_, status)| *status == 200).map(|(one, _)| one.clone()).collect();
-    let mut wanted = held.description.operations();
-    // It answers with a connection of another kind.
-    wanted.remove("exec");
-    assert_eq!(answered, wanted, "every operation was answered once");
+    alone(|| {
+        let scene = Scene::new(As::Root);
+        scene.service();
+        let hostd = Hostd::start(&scene);
+        let mut held =
+            Held { hostd: &hostd, description: Description::read(), seen: BTreeSet::new() };
+        held.ask("apps", "", Value::Null);
+        held.ask("plan", "", hostd.deployment(&manifest("v1")));
+        held.ask("deploy", "", hostd.deployment(&manifest("v1")));
+        // While it is on its way, and when it is there.
+        for operation in ["app", "apps", "history", "host", "events"] {
+            held.ask(operation, "shop", Value::Null);
+        }
+        hostd.settled("shop");
+        let mut set = hostd.deployment(&manifest("v2"));
+        set["overrides"] = json!({ "set": ["env.MORE=1"], "port_offset": "auto" });
+        set["overrides"]["variables"] = json!([["HOSTCTL_SET_services__db__env__A", "1"]]);
+        held.ask("plan", "", hostd.deployment(&manifest("v2")));
+        held.ask("deploy", "", hostd.deployment(&manifest("v1")));
+        held.ask("deploy", "", hostd.deployment(&manifest("v2")));
+        hostd.settled("shop");
+        held.ask("rollback", "shop", json!({}));
+        hostd.settled("shop");
+        held.ask("scale", "shop", json!({ "service": "web", "count": 3 }));
+        held.ask("restart", "shop", json!({ "service": "db" }));
+        hostd.settled("shop");
+        // One that fails has more to show.
+        let failing = manifest("v3").replace("./service db notify", "sh -c 'echo no; exit 7'");
+        held.ask("deploy", "", hostd.deployment(&failing));
+        eventually("it is rolled back", || !hostd.status("shop")["last_failure"].is_null());
+        kill(
+            "KILL",
+            hostd.settled("shop")["services"][0]["instances"][0]["pid"].as_i64().unwrap() as i32,
+        );
+        for operation in ["app", "apps", "history", "events"] {
+            held.ask(operation, "shop", Value::Null);
+        }
+        held.ask("stop", "shop", Value::Null);
+        held.ask("start", "shop", json!({}));
+        let again = held.ask("start", "shop", json!({}));
+        assert_eq!(again["unchanged"], true, "{again}");
+        hostd.settled("shop");
+        held.ask("audit", "", Value::Null);
+        // Records of every shape, and where they go.
+        let mut written = scene.written("shop", "web", 9, 3);
+        written.record(1, json!({ "body": "x", "trace_id": "0af7651916cd43dd8448eb211c80319c" }));
+        written.record(2, json!({ "attributes": {}, "span_id": "b7ad6b7169203331" }));
+        held.ask("logs", "", Value::Null);
+        let entry = json!({ "to": "loki+http://127.0.0.1:9", "labels": { "a": "b" } });
+        held.ask("add_sink", "shop", entry.clone());
+        held.ask("sinks", "", Value::Null);
+        held.ask("test_sinks", "shop", json!({ "sink": { "to": "syslog:udp://127.0.0.1:9" } }));
+        held.ask("remove_sink", "shop", json!({ "to": "loki+http://127.0.0.1:9" }));
+        held.ask("remove_sink", "shop", json!({ "to": "loki+http://127.0.0.1:9" }));
+        held.ask("add_sink", "shop", json!({ "to": "loki" }));
+        // The balancer.
+        let legacy = "legacy";
+        let backend = "192.0.2.7:9";
+        let add = json!({ "name": legacy, "address": backend, "weight": 7, "listen": ["6599"] });
+        held.ask("lb_add", "", add);
+        held.ask("lb_weight", "", json!({ "name": legacy, "backend": backend, "weight": 8 }));
+        held.ask("lb_drain", "", json!({ "name": legacy, "backend": backend }));
+        let canary = json!({ "name": legacy, "policy": "canary", "version": "2", "share": 10 });
+        held.ask("lb_policy", "", canary);
+        held.ask("lb", "", Value::Null);
+        held.numbers();
+        held.ask("lb_remove", "", json!({ "name": legacy, "backend": backend }));
+        held.ask("lb_remove", "", json!({ "name": legacy }));
+        held.ask("lb_weight", "", json!({ "name": legacy, "backend": backend, "weight": 8 }));
+        // And what is refused.
+        for operation in ["app", "stop", "start", "restart", "history", "rollback", "remove"] {
+            held.ask(operation, "nobody", Value::Null);
+        }
+        held.ask("scale", "shop", json!({ "service": "nobody", "count": 1 }));
+        held.ask("deploy", "", hostd.deployment("name = \"shop\"\nrum = \"x\"\n"));
+        held.ask("deploy", "", Value::Null);
+        held.ask("plan", "", hostd.deployment("name = 7\nport = \"x\"\n"));
+        held.ask("exec", "shop", json!({ "command": ["true"] }));
+        held.ask("remove", "shop", json!({ "data": true }));
+        held.ask("halt", "", Value::Null);
+        let answered: BTreeSet<String> = held
+            .seen
+            .iter()
+            .filter(|(_, status)| *status == 200)
+            .map(|(one, _)| one.clone())
+            .collect();
+        let mut wanted = held.description.operations();
+        // It answers with a connection of another kind.
+        wanted.remove("exec");
+        assert_eq!(answered, wanted, "every operation was answered once");
+    });
 }
 
 #[test]

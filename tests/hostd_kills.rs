@@ -71,7 +71,7 @@ name = "pair"
 [services.db]
 run = "./service db port alone"
 port = 5432
-access.write = ["journal"]
+access = { address = "host", write = ["journal"] }
 env = { JOURNAL = "journal", TAG = "TAGGED" }
 [services.front]
 run = "./service front notify"

@@ -210,7 +210,7 @@ fn who_deploys_gets_nothing_that_it_could_not_reach_itself() {
 fn beside_the_socket_nothing_of_hostds_is_anybodys_to_read() {
     with(|scene, hostd, _| {
         let ports = Ports::hold();
-        let text = format!("port = {}\n{WRITES}", ports.number(0));
+        let text = format!("port = {}\naccess.address = \"host\"\n{WRITES}", ports.number(0));
         hostd.deploy_and_wait(
             &manifest("port", &text).replace("./service port", "./service port port"),
         );

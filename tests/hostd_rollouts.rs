@@ -146,7 +146,7 @@ fn a_version_that_fails_is_rolled_back_and_the_old_one_never_stopped() {
 #[test]
 fn where_a_port_is_the_programs_own_the_old_version_comes_back() {
     with(|_, journal, hostd| {
-        let good = |tag: &str| web("port alone", tag, "port = 8080");
+        let good = |tag: &str| web("port alone", tag, "port = 8080\naccess.address = \"host\"");
         hostd.deploy_and_wait(&good("v1"));
         let changed = hostd.post("/v1/plan", &hostd.deployment(&good("v2"))).done();
         let change = &changed["changes"][0];
@@ -236,7 +236,11 @@ fn instances_come_and_go_by_number_and_keep_their_ports() {
     with(|scene, _, hostd| {
         std::fs::write(scene.config().join("policy.toml"), "[ports]\nrange = \"21000-21007\"\n")
             .unwrap();
-        hostd.deploy_and_wait(&web("port", "v1", "port = 8080\ncount = 2"));
+        hostd.deploy_and_wait(&web(
+            "port",
+            "v1",
+            "port = 8080\ncount = 2\naccess.address = \"host\"",
+        ));
         let scale = |count: u32| json!({ "service": "main", "count": count });
         hostd.post("/v1/apps/web/scale", &scale(4)).done();
         hostd.settled("web");

@@ -75,7 +75,7 @@ fn a_port_that_a_stranger_holds_is_said_with_the_stranger() {
         let mut stranger = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut said = [0; 8];
         std::io::Read::read_exact(stranger.stdout.as_mut().unwrap(), &mut said).unwrap();
-        hostd.deploy(&app("./service demo port", "port = 8080"));
+        hostd.deploy(&app("./service demo port", "port = 8080\naccess.address = \"host\""));
         let said = reason(hostd);
         let who = format!("pid {}", stranger.id());
         assert!(

@@ -6,6 +6,7 @@
 mod support;
 
 mod activation;
+mod balanced_services;
 mod bare_root;
 mod collected_output;
 mod crashes;
@@ -30,10 +31,12 @@ mod hostd_sessions;
 mod hostd_supervision;
 mod hostd_survival;
 mod hostile_input;
+mod internal_names;
 mod kernel_calls;
 mod lasting_privilege;
 mod leases;
 mod limits;
+mod load_balancer;
 mod locks;
 mod logs;
 mod logs_without_room;
@@ -50,6 +53,7 @@ mod own_network;
 mod own_ports;
 mod own_terminal;
 mod passed_sockets;
+mod policies;
 mod private_network;
 mod private_ports;
 mod private_traces;

@@ -45,8 +45,10 @@ fn needs_are_in_variables_and_in_the_table_of_names() {
             let arguments = ["run", "app.toml", "--service", "web", "--port-offset", &offset_is];
             let ran = scene.run(arguments).exited(0);
             let names = format!(
-                "127.0.0.1 localhost {host}\n::1 localhost ip6-localhost\n127.0.0.1 db\n\
-                 127.0.0.1 two-words\n127.0.0.1 mute\n"
+                "127.0.0.1 localhost {host}\n::1 localhost ip6-localhost\n\
+                 127.0.0.1 db {host}.db.internal\n\
+                 127.0.0.1 two-words {host}.two-words.internal\n\
+                 127.0.0.1 mute {host}.mute.internal\n"
             );
             let expected = format!("{}{names}", variables(offset));
             assert_eq!(ran.out, expected, "{who:?}: {}", ran.err);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::hostd::Hostd;
+use crate::support::namespace::alone;
 use crate::support::ports::Ports;
 use crate::support::{As, EVERYONE, Scene, eventually};
 
@@ -82,21 +83,23 @@ fn it_runs_beside_an_app_with_a_network_of_its_own() {
 
 #[test]
 fn it_runs_beside_an_instance_of_hostd_and_ends_after_it() {
-    let scene = Scene::new(As::Root);
-    let hostd = Hostd::start(&scene);
-    let port = Ports::hold();
-    scene.script("ship", SHIP);
-    scene.shell_app("seq 500; exec sleep 1000", &manifest(port.number(0), ""));
-    hostd.deploy(&std::fs::read_to_string(scene.app().join("app.toml")).unwrap());
-    eventually("every record", || {
-        let path = find(&scene.state().join("data"), "got");
-        let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-        text.lines().count() == 501
+    alone(|| {
+        let scene = Scene::new(As::Root);
+        let hostd = Hostd::start(&scene);
+        let port = Ports::hold();
+        scene.script("ship", SHIP);
+        scene.shell_app("seq 500; exec sleep 1000", &manifest(port.number(0), ""));
+        hostd.deploy(&std::fs::read_to_string(scene.app().join("app.toml")).unwrap());
+        eventually("every record", || {
+            let path = find(&scene.state().join("data"), "got");
+            let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+            text.lines().count() == 501
+        });
+        assert!(asides(&scene) > 0);
+        hostd.post("/v1/apps/demo/stop", &json!({})).done();
+        eventually("the program has ended", || asides(&scene) == 0);
+        let records = got(&scene, &hostd.log());
+        let seqs: Vec<_> = records.iter().map(|record| record["seq"].as_u64().unwrap()).collect();
+        assert_eq!(seqs, (1..=500).collect::<Vec<_>>());
     });
-    assert!(asides(&scene) > 0);
-    hostd.post("/v1/apps/demo/stop", &json!({})).done();
-    eventually("the program has ended", || asides(&scene) == 0);
-    let records = got(&scene, &hostd.log());
-    let seqs: Vec<_> = records.iter().map(|record| record["seq"].as_u64().unwrap()).collect();
-    assert_eq!(seqs, (1..=500).collect::<Vec<_>>());
 }

@@ -4,9 +4,14 @@
 //! is open. Invariant: a batch is one sendmsg(2), however large. Never decides what is in the
 //! table: the crate `loadbalancer` does.
 
+pub mod conntrack;
+mod table;
+
 use host_sys::Errno;
 use host_sys::netlink::{Family, Netlink, Refusal};
 use loadbalancer::writer::{Answer, Kernel};
+
+pub use table::{NoTable, Table};
 
 /// Room for a batch: ten thousand services with three backends each need 20 MiB. The kernel takes
 /// no memory for it before there is one.

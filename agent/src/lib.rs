@@ -15,9 +15,12 @@
 //! | [`sandbox`] | steps, and doing them |
 //! | [`cgroup`] | an instance's cgroup: its place, its limits, what it has used |
 //! | [`network`] | what holds an instance to its ports, destinations and interfaces |
+//! | [`bus`] | a connection to D-Bus |
 //! | [`balance`] | the balancer's table in the kernel |
 //! | [`keep`] | a process that runs one instance in the background |
-//! | [`aside`] | a process that runs another program beside an instance |
+//! | [`aside`] | a process that runs another program beside an app's instances |
+//! | [`dns`] | names of services, for whoever asks on this host |
+//! | [`plugin`] | policies that are programs |
 //! | [`daemon`] | hostd: what is deployed, and its API |
 //! | [`supervise`] | a started sandbox, to its end; an instance over its restarts |
 //! | [`fleet`] | what to do next for all apps |
@@ -71,10 +74,12 @@ pub mod accounts;
 pub mod aside;
 pub mod audit;
 pub mod balance;
+pub mod bus;
 pub mod cgroup;
 pub mod clock;
 pub mod daemon;
 pub mod data;
+pub mod dns;
 pub mod failure;
 pub mod fleet;
 pub mod keep;
@@ -84,6 +89,7 @@ pub mod logs;
 pub mod network;
 pub mod plan;
 pub mod planning;
+pub mod plugin;
 pub mod run;
 pub mod sandbox;
 pub mod source;

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use manifest_spec::policy::HostPolicy;
-use manifest_spec::{Diagnostics, Document};
+use manifest_spec::{Diagnostic, Diagnostics, Document};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::directories::DirectoryError;
@@ -76,6 +76,28 @@ impl From<SourceError> for PlanningError {
 pub fn plan(source: &Source, settings: Settings) -> Result<Planned, PlanningError> {
     let facts = HostFacts::probe()?;
     let loaded = load(source, &facts)?;
+    let policy = source::policy(&facts.directories.policy())?;
+    let plan = resolve_for(source, &loaded, &facts, &policy, settings)?;
+    Ok(Planned { loaded, plan, facts, policy })
+}
+
+/// The plan for the program of one of an app's policies.
+///
+/// # Errors
+/// As [`plan`]; also when the app has no such policy.
+pub fn plan_policy(
+    source: &Source,
+    name: &str,
+    settings: Settings,
+) -> Result<Planned, PlanningError> {
+    let facts = HostFacts::probe()?;
+    let mut loaded = load(source, &facts)?;
+    let found = loaded.manifest.policies.iter().find(|policy| policy.name.as_str() == name);
+    let found = found.ok_or_else(|| {
+        let message = format!("there is no policy {name:?}");
+        PlanningError::Plan(Diagnostic::new("policies", message).into())
+    })?;
+    loaded.manifest = loaded.manifest.of_policy(found);
     let policy = source::policy(&facts.directories.policy())?;
     let plan = resolve_for(source, &loaded, &facts, &policy, settings)?;
     Ok(Planned { loaded, plan, facts, policy })

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use host_sys::{Errno, file};
@@ -106,6 +107,13 @@ pub enum Output {
     /// It reads this process's standard input, and writes all to its standard error: it is a program
     /// beside an instance ([`crate::aside`]).
     Beside,
+    /// The same of a policy plugin, whose answers have a place of their own.
+    Plugin {
+        /// Takes its standard output.
+        answers: Arc<OwnedFd>,
+        /// Whether its standard error is a log.
+        logged: bool,
+    },
 }
 
 /// Lease what a plan needs for itself; `offset` is what it was resolved with. The answer tells
@@ -151,6 +159,10 @@ pub fn run(
             let [input, _, error] = file::standard();
             ([input, error, error], false)
         }
+        Output::Plugin { answers, .. } => {
+            let [input, _, error] = file::standard();
+            ([input, answers.as_fd(), error], false)
+        }
     };
     refuse_streams(standard)?;
 
@@ -163,15 +175,17 @@ pub fn run(
     let mut waiting = || companion.hear(News::LookingUp);
     let mut boundary = Boundary::raise(plan, facts, &mut waiting).map_err(RunError::Boundary)?;
     let supervisor = Supervisor::new()?;
-    if let Some(ends) = &ends {
-        let _ = give(plan, [ends.output.as_fd(), ends.error.as_fd()]);
-    } else if matches!(output, Output::Beside) {
-        let _ = give(plan, [standard[0], standard[1]]);
-    }
-    let streams = match &ends {
-        Some(ends) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
-        None => standard,
+    let streams = match (&ends, &output) {
+        (Some(ends), Output::Plugin { .. }) => [standard[0], standard[1], ends.error.as_fd()],
+        (Some(ends), _) => [standard[0], ends.output.as_fd(), ends.error.as_fd()],
+        (None, _) => standard,
     };
+    match &output {
+        // In the foreground without a log they are the caller's.
+        Output::Caller { .. } if ends.is_none() => {}
+        Output::Caller { .. } | Output::Kept { .. } => _ = give(plan, &streams[1..]),
+        Output::Beside | Output::Plugin { .. } => _ = give(plan, &streams),
+    }
     let options = Options {
         grace: plan.grace,
         stop_signal: plan.stop_signal,
@@ -213,9 +227,9 @@ pub fn run(
 ///
 /// # Errors
 /// What fchownat(2) says.
-pub fn give(plan: &Plan, pipes: [BorrowedFd<'_>; 2]) -> host_sys::Result<()> {
+pub fn give(plan: &Plan, pipes: &[BorrowedFd<'_>]) -> host_sys::Result<()> {
     let (uid, gid) = plan.identity.ids();
-    pipes.into_iter().try_for_each(|pipe| file::change_owner(pipe, uid, gid))
+    pipes.iter().try_for_each(|pipe| file::change_owner(*pipe, uid, gid))
 }
 
 fn refuse_streams(standard: [BorrowedFd<'_>; 3]) -> Result<(), RunError> {
@@ -238,7 +252,8 @@ fn collect(
     clock: fn() -> Duration,
 ) -> Result<Option<(Holder, Ends)>, RunError> {
     let (version, like) = match output {
-        Output::Beside => return Ok(None),
+        Output::Beside | Output::Plugin { logged: false, .. } => return Ok(None),
+        Output::Plugin { logged: true, .. } => (None, &None),
         Output::Caller { .. } if !has_sinks(plan, facts) => return Ok(None),
         Output::Caller { like, .. } => (None, like),
         Output::Kept { version, like, .. } => (*version, like),

@@ -12,8 +12,9 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use crate::plan::Directories;
 use crate::store::{self, StoreError};
 
-/// Version of the file: 1 counted boots, 2 also has what is deployed.
-const VERSION: i64 = 2;
+/// Version of the file: 1 counted boots, 2 also has what is deployed, 3 what was said of the
+/// balancer.
+const VERSION: i64 = 3;
 
 /// How long another process may keep the file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +28,7 @@ const STEPS: [&str; VERSION as usize] = [
          app TEXT NOT NULL, number INTEGER NOT NULL, record TEXT NOT NULL,
          PRIMARY KEY (app, number)
      ) STRICT;",
+    "CREATE TABLE balancing (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;",
 ];
 
 /// Why the file can't be used.

@@ -12,6 +12,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod conntrack;
+mod netlink;
 pub mod nft;
 pub mod policy;
 pub mod registry;

@@ -10,7 +10,6 @@
 //! of the first, its text, and its lowering.
 
 mod batch;
-mod encode;
 mod expression;
 mod field;
 mod fill;

@@ -46,6 +46,11 @@ impl Ruleset {
         ruleset
     }
 
+    /// Whether there is no service.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Take in that one service has changed, and say what follows: the work is that service's, not
     /// that of all.
     pub fn renew(&mut self, registry: &Registry, name: &Name) -> Diff {

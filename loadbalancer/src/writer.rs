@@ -163,6 +163,30 @@ impl<K: Kernel> Writer<K> {
         }
     }
 
+    /// Remove the table, and hand back what it was spoken to by. Connections that were sent to a
+    /// backend go on.
+    ///
+    /// # Errors
+    /// What the kernel refused; one that somebody else has removed is gone all the same.
+    pub fn remove(mut self) -> Result<K, WriteError> {
+        match self.commit(&Batch::default().delete(NAME)) {
+            Err(error) if error.errno() != ENOENT => Err(error),
+            _ => Ok(self.kernel),
+        }
+    }
+
+    /// Whether there is a table of this name, whosever it is.
+    ///
+    /// # Errors
+    /// What the kernel did not tell.
+    pub fn is_present(kernel: &mut K) -> Result<bool, WriteError> {
+        match kernel.ask(&nft::table_request(NAME), &mut |_| {}) {
+            Ok(()) => Ok(true),
+            Err(answer) if answer.errno == ENOENT => Ok(false),
+            Err(answer) => Err(WriteError::Unread(format!("table {NAME}"), answer)),
+        }
+    }
+
     /// Make the table and all that is in it, in one batch; the one that is there goes.
     fn make(&mut self, replace: bool) -> Result<(), WriteError> {
         let load = diff(&Ruleset::default(), &self.ruleset);

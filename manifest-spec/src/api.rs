@@ -12,6 +12,7 @@
 //! | [`events`] | what happened, one line each |
 //! | [`exec`] | a command inside an instance, and its frames |
 //! | [`host`] | the daemon itself |
+//! | [`lb`] | the load balancer: services, backends, what operators change |
 //! | [`logs`] | what apps wrote |
 //! | [`sinks`] | where that goes |
 //! | [`audit`] | who did what |
@@ -24,6 +25,7 @@ pub mod events;
 pub mod exec;
 pub mod failure;
 pub mod host;
+pub mod lb;
 pub mod logs;
 pub mod sinks;
 
@@ -41,6 +43,10 @@ pub use events::{Event, EventKind};
 pub use exec::{ExecRequest, Exit, Frame, FrameError, Frames, Terminal};
 pub use failure::{DiagnosticBody, ErrorBody, ErrorCode};
 pub use host::{HostDirectories, HostStatus};
+pub use lb::{
+    LbAddRequest, LbBackend, LbDrainRequest, LbList, LbPlace, LbPolicyRequest, LbRemoveRequest,
+    LbService, LbState, LbWeightRequest,
+};
 pub use logs::{LogLine, LogQuery};
 pub use sinks::{SinkList, SinkStatus, SinkTestRequest, SinkTrial, SinkTrials};
 

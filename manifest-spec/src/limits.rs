@@ -52,6 +52,9 @@ pub const IO_WEIGHT: u32 = 10_000;
 /// Earlier files of a file sink.
 pub const COPIES: u32 = 1000;
 
+/// Longest time for which a client stays with its instance.
+pub const AFFINITY_SECONDS: u32 = 86_400;
+
 /// Health checks in a row before they count.
 pub const CHECKS: u32 = 100;
 

@@ -70,6 +70,12 @@ pub struct Service {
     pub needs: Vec<ServiceName>,
     /// Balancing policy: a built-in one or one of `[policies]`.
     pub policy: Option<PolicyName>,
+    /// For how long a client stays with its instance after its last new connection.
+    pub affinity: Option<Span>,
+    /// For how long clients of an instance that is to end are waited for.
+    pub drain: Option<Span>,
+    /// What clients meet while no instance serves.
+    pub unserved: Option<Unserved>,
     /// Stop after this long without a connection (scale to zero).
     pub idle: Option<Span>,
     /// What the program may use.
@@ -91,10 +97,30 @@ pub struct Port {
     pub protocol: Protocol,
     /// The only interface it may be reached through.
     pub interface: Option<String>,
+    /// Where clients find it, if that is not its own number on every address.
+    pub listen: Option<Listen>,
     /// The program cannot be told its port: its bind is rewritten.
     pub fixed: bool,
     /// Handed over as a bound socket (`LISTEN_FDS`).
     pub activate: bool,
+}
+
+/// Where clients find a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Listen {
+    /// The one address, `None` for every one of the host or of the port's interface.
+    pub address: Option<IpAddr>,
+    /// Number, 1 to 65535.
+    pub port: u16,
+}
+
+/// What clients meet while no instance serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unserved {
+    /// They are refused at once.
+    Refuse,
+    /// They get no answer, and try again by themselves.
+    Wait,
 }
 
 /// Transport protocols a port can have.
@@ -330,6 +356,45 @@ pub enum Missed {
     Once,
     /// One run for each.
     All,
+}
+
+impl Manifest {
+    /// The app as it is for the program of one of its policies: one service, called
+    /// `policy-NAME`, that is granted nothing but what every program has, its folder to be read
+    /// among it, and whose logs go where the app's go.
+    #[must_use]
+    pub fn of_policy(&self, policy: &Policy) -> Manifest {
+        // A name has at most 63 bytes; what is cut off is not needed to tell two apart.
+        let name: String = format!("policy-{}", policy.name).chars().take(63).collect();
+        let name = ServiceName::new(name.trim_end_matches('-'));
+        let service = Service {
+            name: name.expect("the beginning of a name behind a name is one"),
+            dir: None,
+            run: policy.run.clone(),
+            ports: Vec::new(),
+            route: None,
+            health: None,
+            ready: None,
+            stop: Stop::default(),
+            count: None,
+            needs: Vec::new(),
+            policy: None,
+            affinity: None,
+            drain: None,
+            unserved: None,
+            idle: None,
+            access: Access::default(),
+            limits: Limits::default(),
+            env: Vec::new(),
+        };
+        Manifest {
+            services: vec![service],
+            short_form: false,
+            hooks: Vec::new(),
+            policies: Vec::new(),
+            ..self.clone()
+        }
+    }
 }
 
 /// A balancing policy that is a program.

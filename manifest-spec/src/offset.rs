@@ -56,13 +56,31 @@ fn key_of(service: &Service, at: usize, short_form: bool) -> String {
 
 fn move_port(port: &mut Port, n: u16, key: String, wrong: &mut Vec<Diagnostic>) {
     match port.port.checked_add(n) {
-        Some(moved) => port.port = moved,
+        Some(moved) => {
+            port.port = moved;
+            move_listen(port, n, key, wrong);
+        }
         None => {
             let sum = u32::from(port.port) + u32::from(n);
             let message = format!("{} + {n} = {sum} is past 65535", port.port);
             let most = u16::MAX - port.port;
             let hint = format!("the largest offset for this port is {most}");
             wrong.push(Diagnostic::new(key, message).with_hint(hint));
+        }
+    }
+}
+
+/// Moves the place where clients find a port.
+fn move_listen(port: &mut Port, n: u16, key: String, wrong: &mut Vec<Diagnostic>) {
+    let Some(listen) = &mut port.listen else { return };
+    match listen.port.checked_add(n) {
+        Some(moved) => listen.port = moved,
+        None => {
+            let sum = u32::from(listen.port) + u32::from(n);
+            let message = format!("{} + {n} = {sum} is past 65535", listen.port);
+            let most = u16::MAX - listen.port;
+            let hint = format!("the largest offset for this port is {most}");
+            wrong.push(Diagnostic::new(format!("{key}.listen"), message).with_hint(hint));
         }
     }
 }

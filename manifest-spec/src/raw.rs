@@ -7,6 +7,7 @@
 pub(crate) mod capabilities;
 pub(crate) mod env;
 mod lifecycle;
+mod listen;
 pub(crate) mod logs;
 pub(crate) mod network;
 pub(crate) mod paths;
@@ -20,12 +21,13 @@ use crate::command::Command;
 use crate::decode::{At, Map, Whole, table};
 use crate::limits;
 use crate::manifest::{Address, Base, Days, Full, Missed, Network, Overlap, Protocol, ReadyBy};
-use crate::manifest::{Rotate, StopSignal, User};
+use crate::manifest::{Rotate, StopSignal, Unserved, User};
 use crate::names::{AppName, HookName, PolicyName, PortName, ProfileName, ServiceName};
 use crate::quantity::{Bytes, CpuShare, Span};
 
 use capabilities::{Capability, SyscallName};
 use env::{EnvName, EnvValue};
+use listen::RawListen;
 use logs::{HeaderName, HeaderValue, Keep, LabelName, LabelValue, SinkAddress, When};
 use network::{InterfaceName, RawDestination, Route};
 use paths::{DirPath, ReadPath, WritePath};
@@ -77,6 +79,12 @@ table! {
         needs: Vec<At<ServiceName>> = "none", "[\"db\"]";
         /// How connections are shared out: a built-in policy or one of `[policies]`.
         policy: PolicyName = "round-robin", "\"least-connections\"";
+        /// For how long a client stays with its instance after its last new connection.
+        affinity: Span = "none", "\"10m\"";
+        /// For how long the clients of an instance that is to end are waited for.
+        drain: Span = "30s", "\"2m\"";
+        /// What clients meet while no instance serves.
+        unserved: Unserved = "refuse", "\"wait\"";
         /// Stop after this long without a connection; the next connection starts it again.
         idle: Span = "never", "\"10m\"";
         /// Further ports by name, each `$PORT_<NAME>` for the program: a number or a table.
@@ -99,6 +107,8 @@ table! {
         protocol: Protocol = "tcp", "\"udp\"";
         /// The only network interface the port is reachable through.
         interface: InterfaceName = "any the program binds", "\"lo\"";
+        /// Where clients find the port: another number, or an address and a number.
+        listen: RawListen = "its number, on every address", "80";
         /// The program cannot be told its port: its bind is rewritten.
         fixed: bool = "false", "true";
         /// The port is handed over as a bound socket (`LISTEN_FDS`).

@@ -6,6 +6,7 @@
 //     socket    listen on the socket that was handed over (descriptor 3)
 //     notify    say READY=1 when it serves
 //     alone     write "double" down if another one of this name runs
+//     host      answer with $HOST instead of $TAG
 //     wait      be ready only when there is a file `go` beside the journal
 //
 // Its journal is $JOURNAL/NAME, one line each: what, $TAG, and nanoseconds since the host started.
@@ -164,13 +165,14 @@ static void work(int listener)
 
 int main(int words, char **word)
 {
-    int listener = -1, alone = 0, notify = 0, waits = 0, port = 0, handed = 0;
+    int listener = -1, alone = 0, notify = 0, waits = 0, port = 0, handed = 0, host = 0;
     name = word[1];
     for (int place = 2; place < words; place++) {
         alone |= !strcmp(word[place], "alone");
         notify |= !strcmp(word[place], "notify");
         waits |= !strcmp(word[place], "wait");
         port |= !strcmp(word[place], "port");
+        host |= !strcmp(word[place], "host");
         handed |= !strcmp(word[place], "socket");
     }
     if (pipe2(wakes, O_CLOEXEC | O_NONBLOCK) != 0)
@@ -178,6 +180,8 @@ int main(int words, char **word)
     struct sigaction act = {.sa_handler = on_end};
     sigaction(SIGTERM, &act, NULL);
     open_journal(alone);
+    if (host)
+        tag = getenv("HOST");
     while (waits && !beside("go") && !ends)
         usleep(5000);
     if (port)
@@ -187,8 +191,9 @@ int main(int words, char **word)
         fcntl(listener, F_SETFL, O_NONBLOCK);
     }
     if (notify && !ends) {
-        say_ready();
+        // In this order: what follows from the word may be noted at once by another.
         note("ready");
+        say_ready();
     }
     work(listener);
     note("end");

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Load {
     ends: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
     clients: Vec<JoinHandle<Outcome>>,
 }
 
@@ -39,12 +40,22 @@ impl Load {
     /// Begin.
     pub fn start(port: u16) -> Load {
         let ends = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(AtomicUsize::new(0));
         let client = |_| {
-            let ends = Arc::clone(&ends);
-            std::thread::spawn(move || client(port, &ends))
+            let (ends, answered) = (Arc::clone(&ends), Arc::clone(&answered));
+            std::thread::spawn(move || client(port, &ends, &answered))
         };
         let clients = (0..CLIENTS).map(client).collect();
-        Load { ends, clients }
+        Load { ends, answered, clients }
+    }
+
+    /// Wait until so many more requests were answered.
+    #[track_caller]
+    pub fn goes_on(&self, more: usize) {
+        let before = self.answered.load(Ordering::Relaxed);
+        super::eventually("requests are answered", || {
+            self.answered.load(Ordering::Relaxed) >= before + more
+        });
     }
 
     /// End, and say what came of it.
@@ -61,7 +72,7 @@ impl Load {
     }
 }
 
-fn client(port: u16, ends: &AtomicBool) -> Outcome {
+fn client(port: u16, ends: &AtomicBool, answered: &AtomicUsize) -> Outcome {
     let mut outcome = Outcome::default();
     let mut next = Instant::now();
     while !ends.load(Ordering::Relaxed) {
@@ -69,6 +80,7 @@ fn client(port: u16, ends: &AtomicBool) -> Outcome {
         match stream.and_then(|stream| finish(stream, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")) {
             Ok(body) => {
                 outcome.answered += 1;
+                answered.fetch_add(1, Ordering::Relaxed);
                 outcome.bodies.insert(body);
             }
             Err(error) => outcome.failed.push(error.to_string()),

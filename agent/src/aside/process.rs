@@ -1,19 +1,21 @@
 //! The process that runs a program beside an instance.
 //!
 //! Invariant: standard input is the program's, standard error takes what it writes, standard output
-//! is the line: an order comes by it, news go back, and its end asks for the program's. Killed with
-//! the one who started it, it takes the sandbox along.
+//! is the line: an order comes by it, perhaps with a place for the program's standard output, news go
+//! back, and its end asks for the program's. Killed with the one who started it, it takes the sandbox
+//! along.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use host_sys::poll::Interest;
 use host_sys::process::{self, Exit};
 use host_sys::signal::number;
-use host_sys::{Errno, file};
+use host_sys::{Errno, file, socket};
 
-use super::{News, ORDER, Order, VERSION};
+use super::{Like, News, ORDER, OfPolicy, Order, VERSION, What};
 use crate::clock::since_epoch;
 use crate::failure::{self, Error};
 use crate::keep::status::Ending;
@@ -41,13 +43,16 @@ fn serve() -> std::io::Result<()> {
     process::die_with_parent()?;
     process::close_all_on_exec()?;
     let line = file::duplicate(file::standard()[1])?;
-    // If the parent was gone before it could be died with, there is no order.
+    // If the parent was gone before it could be died with, there is no greeting.
+    let mut greeting = [0];
+    let greeted = socket::receive(line.as_fd(), &mut greeting, true)?;
+    let answers = greeted.and_then(|received| received.descriptors.into_iter().next());
     let mut text = String::new();
     let reader = File::from(file::duplicate(line.as_fd())?);
     BufReader::new(reader.take(ORDER)).read_line(&mut text)?;
     let order: Order = serde_json::from_str(&text)?;
     let mut line = Line { line, asked_to_end: false };
-    let ending = match perform(&order, &mut line) {
+    let ending = match perform(&order, answers, &mut line) {
         Ok(finished) => ending_of(&finished),
         Err(error) => {
             let told = error.told();
@@ -59,12 +64,16 @@ fn serve() -> std::io::Result<()> {
 }
 
 /// Plan, lease, run.
-fn perform(order: &Order, line: &mut Line) -> Result<Finished, Box<Error>> {
+fn perform(
+    order: &Order,
+    answers: Option<OwnedFd>,
+    line: &mut Line,
+) -> Result<Finished, Box<Error>> {
     if order.v != VERSION {
         let message = "it was ordered by a hostctl of another version".to_owned();
         return Err(Box::new(Error::Unreachable(message, String::new())));
     }
-    let (planned, held) = acquire(order)?;
+    let (planned, held) = acquire(&order.what)?;
     let Planned { loaded, mut plan, facts, policy } = planned;
     if plan.identity == (Identity::Own { uid: None }) {
         let users = || std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -72,7 +81,13 @@ fn perform(order: &Order, line: &mut Line) -> Result<Finished, Box<Error>> {
             .map_err(Error::Uid)?;
         plan.identity = Identity::Own { uid: Some(uid) };
     }
-    run::run(&plan, held, &facts, &[], Output::Beside, since_epoch, line).map_err(|error| {
+    let output = match (&order.what, answers) {
+        (What::Plugin { logged, .. }, Some(answers)) => {
+            Output::Plugin { answers: Arc::new(answers), logged: *logged }
+        }
+        _ => Output::Beside,
+    };
+    run::run(&plan, held, &facts, &[], output, since_epoch, line).map_err(|error| {
         let place = failure::about(&error, &plan).map(|about| loaded.document.place(about));
         Box::new(Error::Run(error, place))
     })
@@ -80,12 +95,10 @@ fn perform(order: &Order, line: &mut Line) -> Result<Finished, Box<Error>> {
 
 /// The plan, and what it needs that the instance does not hold: an address, if its network is one of
 /// its own.
-fn acquire(order: &Order) -> Result<(Planned, Held), Box<Error>> {
-    let plan = |address| {
-        let settings = settings(order, address);
-        let mut planned = planning::plan(&order.like.source, settings).map_err(Error::from)?;
-        planned.plan = beside(planned.plan, &order.command, &order.environment, process::pid());
-        Ok::<_, Box<Error>>(planned)
+fn acquire(what: &What) -> Result<(Planned, Held), Box<Error>> {
+    let plan = |address| match what {
+        What::Beside { like, command } => plan_beside(like, command, address),
+        What::Plugin { of, .. } => plan_plugin(of),
     };
     let planned = plan(None)?;
     let offset = planned.loaded.manifest.port_offset;
@@ -99,14 +112,36 @@ fn acquire(order: &Order) -> Result<(Planned, Held), Box<Error>> {
     Ok((plan(found.address)?, held))
 }
 
+fn plan_beside(
+    like: &Like,
+    command: &[String],
+    address: Option<OwnAddress>,
+) -> Result<Planned, Box<Error>> {
+    let mut planned = planning::plan(&like.source, settings(like, address)).map_err(Error::from)?;
+    planned.plan = beside(planned.plan, command, process::pid());
+    Ok(planned)
+}
+
+fn plan_plugin(of: &OfPolicy) -> Result<Planned, Box<Error>> {
+    let settings = Settings {
+        keeper: if of.kept { Keeper::Daemon } else { Keeper::Foreground },
+        deployer: of.deployer.clone(),
+        ..Settings::default()
+    };
+    let mut planned =
+        planning::plan_policy(&of.source, &of.policy, settings).map_err(Error::from)?;
+    // Of one policy several can run, one for each service.
+    planned.plan.beside = Some(process::pid());
+    Ok(planned)
+}
+
 /// The plan without what is the instance's and shared with it.
 fn own(plan: &Plan) -> Plan {
     let service = format!("{}-beside-{}", plan.service, process::pid());
     Plan { service, grants: Vec::new(), ..plan.clone() }
 }
 
-fn settings(order: &Order, address: Option<OwnAddress>) -> Settings {
-    let like = &order.like;
+fn settings(like: &Like, address: Option<OwnAddress>) -> Settings {
     Settings {
         service: Some(like.service.clone()),
         instance: like.instance,

@@ -4,18 +4,21 @@
 //! force. Belongs to a runtime of tokio with I/O; nothing here waits but what says so.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use host_sys::process::Child;
+use host_sys::signal::number;
+use host_sys::socket;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::process::PROGRAM;
-use super::{News, Order};
+use super::{GREETING, News, Order};
 use crate::keep::status::Ending;
 use crate::plan::Directories;
 use crate::plan::facts::variable;
@@ -44,12 +47,19 @@ pub struct Aside {
 }
 
 impl Starter {
-    /// Run a program with this standard input; what it writes, to both of its streams, goes to
-    /// `output`.
+    /// Run a program with this standard input. What it writes goes to `output`, from both of its
+    /// streams; where there is a place for `answers`, only from standard error, and what it writes
+    /// to standard output goes there.
     ///
     /// # Errors
     /// When no process can be started. What goes wrong later is [`Ending::NotStarted`].
-    pub fn start(&self, order: &Order, input: OwnedFd, output: OwnedFd) -> io::Result<Aside> {
+    pub fn start(
+        &self,
+        order: &Order,
+        input: OwnedFd,
+        output: OwnedFd,
+        answers: Option<OwnedFd>,
+    ) -> io::Result<Aside> {
         let (ours, theirs) = StdStream::pair()?;
         #[allow(clippy::disallowed_methods)]
         // hostctl itself, which starts the program as it should
@@ -65,9 +75,12 @@ impl Starter {
             command.envs(variable(name).map(|value| (name, value)));
         }
         command.stdin(input).stdout(OwnedFd::from(theirs)).stderr(Stdio::from(output));
-        let child = command.spawn()?;
+        // Held at once: whoever takes the status of any child of this process may take this one's.
+        let child = Child::of(command.spawn()?.id() as i32)?;
         // Its ends of the streams are this process's until the command is gone.
         drop(command);
+        let answers: Vec<_> = answers.iter().map(AsFd::as_fd).collect();
+        socket::send(ours.as_fd(), &[GREETING], &answers, false)?;
         ours.set_nonblocking(true)?;
         let (said, line) = UnixStream::from_std(ours)?.into_split();
         let mut text = serde_json::to_vec(order)?;
@@ -102,7 +115,7 @@ impl Aside {
 impl Drop for Aside {
     fn drop(&mut self) {
         // The sandbox dies with its hostctl. One that has said its last word ends at once.
-        let _ = self.child.kill();
+        let _ = self.child.signal(number::KILL);
         let _ = self.child.wait();
     }
 }

@@ -15,18 +15,13 @@
 //! | module | owns |
 //! | --- | --- |
 //! | [`request`] | what is asked of systemd and what its answers mean |
-//! | [`call`], [`reply`] | D-Bus messages as bytes |
-//! | [`bus`] | a connection |
 //! | [`manager`] | how systemd itself stands |
 //! | [`place`] | cgroups, their folders, and which of them are units |
 //! | [`placeholder`] | the first process |
 
-mod bus;
-mod call;
 mod manager;
 pub(super) mod place;
 mod placeholder;
-mod reply;
 mod request;
 
 use std::fs;
@@ -36,17 +31,16 @@ use std::time::{Duration, Instant};
 
 use host_sys::{Errno, creds, xattr};
 
-use bus::{Bus, BusError};
 pub use manager::{Outlook, outlook};
 use placeholder::Placeholder;
 use request::{Answer, Hearing, Wanted};
 
+use crate::bus::call::Call;
+use crate::bus::{Bus, BusError, SYSTEM_BUS};
+
 /// systemd's own socket, root's alone: no daemon stands between, and hosts without one work too.
 /// systemctl(1) uses it first for the same reasons.
 const PRIVATE: &str = "/run/systemd/private";
-
-/// The system bus (D-Bus Specification, "System message bus").
-const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
 /// How long systemd gets. It answers in milliseconds; a reload of all its units takes seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -254,7 +248,7 @@ fn step_aside(pid: i32, folder: PathBuf) -> Result<(), ScopeError> {
 }
 
 /// A connection to systemd, where it is, and what has to be said there first.
-fn connect(end: Instant) -> Result<(Bus, &'static str, Vec<call::Call>), ScopeError> {
+fn connect(end: Instant) -> Result<(Bus, &'static str, Vec<Call>), ScopeError> {
     let (uid, _) = creds::effective();
     let open = |socket: &'static str| {
         let bus = Bus::connect(Path::new(socket), uid, end);
@@ -270,7 +264,7 @@ fn connect(end: Instant) -> Result<(Bus, &'static str, Vec<call::Call>), ScopeEr
 }
 
 /// Make the calls, the last of which starts a unit, and wait for what comes of it.
-fn ask(bus: &mut Bus, calls: &[call::Call]) -> Result<Answer, BusError> {
+fn ask(bus: &mut Bus, calls: &[Call]) -> Result<Answer, BusError> {
     let mut serial = 0;
     for call in calls {
         serial = bus.send(call)?;

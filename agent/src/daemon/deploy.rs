@@ -68,6 +68,7 @@ impl World {
         request: &DeployRequest,
         peer: &Peer,
     ) -> Result<Deployed, ErrorBody> {
+        self.look_at_table();
         let (allow, strict) = (request.allow_unenforced, request.strict);
         let drafted =
             self.draft(&request.manifest, &request.overrides, peer, Verb::Deploy, (allow, strict))?;
@@ -186,9 +187,16 @@ impl World {
             return Err(refusal::sink(peer, &sink.to));
         }
         let deployer = peer.deployer();
-        let services =
-            services::work_out(&source, &loaded, &facts, &policy, deployer.as_ref(), allow)
-                .map_err(told)?;
+        let services = services::work_out(
+            &source,
+            &loaded,
+            &facts,
+            &policy,
+            deployer.as_ref(),
+            allow,
+            self.balance.why_not().is_none(),
+        )
+        .map_err(told)?;
         if strict {
             refuse_unenforced(&services)?;
         }
@@ -196,9 +204,13 @@ impl World {
         for service in &services {
             let lines = service.unenforced.iter().map(|one| format!("{}: {one}", service.name));
             warnings.extend(lines);
-            if service.count > 1 && service.ports.iter().any(|port| !port.activate) {
-                let text = "has several instances, each on a port of its own (`hostctl status` shows which): this version has no balancer in front of them";
-                warnings.push(format!("{} {text}", service.name));
+            let own_port = service.ports.iter().any(|port| !port.activate);
+            if let Some(why) = self.balance.why_not()
+                && service.count > 1
+                && own_port
+            {
+                let text = "has several instances, each on a port of its own (`hostctl status` shows which): no balancer stands before them";
+                warnings.push(format!("{} {text}: {why}", service.name));
             }
         }
         Ok(Drafted { app, source, services, warnings })
@@ -257,6 +269,7 @@ impl World {
             old.state = given_up;
             old.reason = Some(format!("version {number} was deployed before it was ready"));
         }
+        self.claim_places(name, &version.services)?;
         app.record.wanted = Wanted::Running;
         app.record.target = number;
         app.record.since_ms = version.at_ms;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use manifest_spec::api::{
     AppList, AppStatus, AuditEntry, Changed, DeployRequest, Deployed, Difference, ErrorBody,
-    Event as Told, ExecRequest, History, HostStatus, LogQuery, PlanRequest, RemoveRequest,
+    Event as Told, ExecRequest, History, HostStatus, LbAddRequest, LbDrainRequest, LbList,
+    LbPolicyRequest, LbRemoveRequest, LbWeightRequest, LogQuery, PlanRequest, RemoveRequest,
     RollbackRequest, ScaleRequest, ServiceRequest, SinkList, SinkTestRequest,
 };
 use manifest_spec::log::metrics::PipelineMetrics;
@@ -16,6 +17,7 @@ use manifest_spec::log::sinks::{SinkEntry, SinkName};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::balance::checks::Which;
 use super::peer::Peer;
 use super::probe::{InsideCheck, Verdict};
 use crate::aside::Like;
@@ -44,6 +46,10 @@ pub enum Event {
     Inside(Mark, InsideCheck),
     /// A command that runs inside an instance is to be sent a signal.
     SignalInside(Mark, u32, i32),
+    /// A backend that an operator added answers, or does not.
+    Backend(Which, bool),
+    /// What stands of a policy's answers has changed.
+    Policy(crate::plugin::News),
     /// How logs do, each by its instance.
     Logs(Vec<(String, PipelineMetrics)>),
     /// A child has ended.
@@ -105,6 +111,20 @@ pub enum Call {
     RemoveSink(String, SinkName),
     /// One record to sinks of an app.
     TestSinks(String, Box<SinkTestRequest>),
+    /// Services of the balancer: one by its name, or all.
+    Lb(Option<String>),
+    /// One more backend.
+    LbAdd(Box<LbAddRequest>),
+    /// One less.
+    LbRemove(LbRemoveRequest),
+    /// What one counts for.
+    LbWeight(LbWeightRequest),
+    /// Nothing new for one.
+    LbDrain(LbDrainRequest),
+    /// Another policy.
+    LbPolicy(LbPolicyRequest),
+    /// Everything that is measured, for Prometheus.
+    Metrics,
     /// Run a command inside an instance.
     Exec(String, Box<ExecRequest>),
     /// Stop every instance in order and start none until hostd is started anew: the host goes down.
@@ -130,12 +150,17 @@ impl Call {
             Call::Exec(app, _) => ("exec", app.clone()),
             Call::AddSink(app, _) => ("add-sink", app.clone()),
             Call::RemoveSink(app, _) => ("remove-sink", app.clone()),
+            Call::LbAdd(request) => ("lb-add", request.name.clone()),
+            Call::LbRemove(request) => ("lb-remove", request.name.clone()),
+            Call::LbWeight(request) => ("lb-weight", request.name.clone()),
+            Call::LbDrain(request) => ("lb-drain", request.name.clone()),
+            Call::LbPolicy(request) => ("lb-policy", request.name.clone()),
             Call::Halt => ("halt", String::new()),
             Call::Host | Call::Apps | Call::App(_) | Call::Plan(_) | Call::History(_) => {
                 return None;
             }
             Call::Events { .. } | Call::Logs(_) | Call::Audit { .. } => return None,
-            Call::Sinks(_) | Call::TestSinks(..) => return None,
+            Call::Sinks(_) | Call::TestSinks(..) | Call::Lb(_) | Call::Metrics => return None,
         })
     }
 }
@@ -163,6 +188,10 @@ pub enum Reply {
     Logs(PathBuf, Box<LogQuery>),
     /// To [`Call::Sinks`].
     Sinks(SinkList),
+    /// To [`Call::Lb`].
+    Lb(LbList),
+    /// To [`Call::Metrics`].
+    Metrics(String),
     /// To [`Call::TestSinks`]: which they are, and beside which instance a program would be run.
     TestSinks(Vec<PlannedSink>, Option<Box<(Starter, Like)>>),
     /// To [`Call::Exec`].

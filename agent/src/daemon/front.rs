@@ -88,7 +88,7 @@ impl Crew {
         let loaded = planning::load(&source, &facts)?;
         let name = loaded.manifest.name.to_string();
         let services =
-            services::work_out(&source, &loaded, &facts, &policy, None, allow_unenforced)?;
+            services::work_out(&source, &loaded, &facts, &policy, None, allow_unenforced, false)?;
         let directories = facts.directories;
         Ok(Crew { source, name, allow_unenforced, services, directories })
     }

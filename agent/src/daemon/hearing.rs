@@ -73,26 +73,34 @@ impl World {
             // A keeper that does not take it is about to be heard as gone.
             let _ = live.order(&Order::Sockets, &[]);
         }
+        live.own = status.own;
         live.status = Some(status);
         if runs && !was_running {
+            // Before it is known to the table, who asks it may get an answer of another.
+            self.serve();
             self.watch(mark, &service);
         }
         if ready {
-            self.happen(&mark.name, Happening::Ready);
+            self.is_found_ready(&mark.name);
         }
     }
 
     /// Watch an instance whose program runs.
     fn watch(&mut self, mark: &Mark, service: &Service) {
         let sender = self.sender.clone();
+        let asked = self.asked_at(mark, service);
         let Some(live) = self.marked(mark) else { return };
         let main = service.ports.iter().find(|port| port.name.is_none() && !port.datagram);
         let own = live.ports.iter().find(|port| port.name.is_none()).map(|port| port.number);
         let address = live.status.as_ref().and_then(|status| status.address.parse().ok());
         let address: IpAddr = address.unwrap_or(Ipv4Addr::LOCALHOST.into());
         let port = main.map(|main| SocketAddr::new(address, own.unwrap_or(main.number)));
+        let (port, way) = match asked {
+            Some((port, way)) => (Some(port), Some(way)),
+            None => (port, None),
+        };
         let ready = live.instance.is_serving();
-        let subject = Subject { port, mark: mark.clone(), sender };
+        let subject = Subject { port, way, mark: mark.clone(), sender };
         let task = tokio::task::spawn_local(probe::watch(subject, service.watch.clone(), ready));
         if let Some(old) = live.watcher.replace(task.abort_handle()) {
             old.abort();
@@ -104,11 +112,10 @@ impl World {
         if self.marked(mark).is_none() {
             return;
         }
-        let happening = match verdict {
-            Verdict::Ready => Happening::Ready,
-            Verdict::Sick(said) => Happening::Sick(said),
-        };
-        self.happen(&mark.name, happening);
+        match verdict {
+            Verdict::Ready => self.is_found_ready(&mark.name),
+            Verdict::Sick(said) => self.happen(&mark.name, Happening::Sick(said)),
+        }
     }
 
     /// Run a health check's program inside an instance.
@@ -201,7 +208,9 @@ impl World {
             State::BackingOff => (EventKind::BackingOff, self.wait_in_words(name, reason)),
             State::Failed => (EventKind::Failed, reason.unwrap_or_default()),
             State::Stopped => (EventKind::Stopped, reason.unwrap_or_else(|| "stopped".to_owned())),
-            State::Starting | State::Stopping => (EventKind::Progress, String::new()),
+            State::Starting | State::Draining | State::Stopping => {
+                (EventKind::Progress, String::new())
+            }
         };
         if !text.is_empty() {
             self.chronicle.add(About::instance(name, live.version), kind, text);

@@ -3,7 +3,7 @@
 //! Invariant: an instance has at most one keeper; what one of its lives is told never reaches
 //! another (marks). The decision to start it is made elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::keep::assignment::{self, AssignedPort, Assignment, HandedSocket, Name
 use crate::keep::folder::Folder;
 use crate::keep::status::Status;
 use crate::keep::wire::{self, Order};
+use crate::network::rules::OwnAddress;
 use crate::supervise::instance::{Action, Ending, Happening, Instance, State, Timing};
 use host_sys::file;
 
@@ -41,6 +42,12 @@ pub(super) struct Live {
     pub(super) watcher: Option<AbortHandle>,
     /// What its keeper last said.
     pub(super) status: Option<Status>,
+    /// The address that is its own, as its keeper said.
+    pub(super) own: Option<OwnAddress>,
+    /// Ports, those of UDP marked, on which it speaks IPv6.
+    pub(super) six: BTreeSet<(bool, u16)>,
+    /// It was found ready, and clients may be sent to it.
+    pub(super) passed: bool,
     /// Its last lines, as far as they were asked for.
     pub(super) tail: Vec<String>,
     /// The last system call that it was refused.
@@ -103,6 +110,9 @@ impl Live {
             link: None,
             watcher: None,
             status: None,
+            own: None,
+            six: BTreeSet::new(),
+            passed: false,
             tail: Vec::new(),
             denied: None,
             commands: BTreeMap::new(),
@@ -131,7 +141,9 @@ impl Live {
 /// What time a service's instances get.
 pub(super) fn timing(service: &Service) -> Timing {
     let ready_within = Duration::from_millis(service.watch.within_ms);
-    Timing { ready_within, ..Timing::default() }
+    let drain_ms = service.balanced.as_ref().map_or(0, |balanced| balanced.drain_ms);
+    let drain = Duration::from_millis(drain_ms);
+    Timing { ready_within, drain, ..Timing::default() }
 }
 
 impl World {
@@ -154,6 +166,11 @@ impl World {
     pub(super) fn end(&mut self, name: &Name, why: StopReason) -> bool {
         let Some(live) = self.live.get(name) else { return false };
         let about = About::instance(name, live.version);
+        if why.lets_clients_go() && live.instance.is_serving() && self.has_clients(name) {
+            self.chronicle.add(about, EventKind::Progress, format!("draining: {why}"));
+            self.happen(name, Happening::Drain);
+            return true;
+        }
         self.chronicle.add(about, EventKind::Stopping, format!("stopping: {why}"));
         self.happen(name, Happening::Stop);
         true
@@ -256,6 +273,8 @@ impl World {
             live.folder = Some(launched.folder);
             live.link = Some(link);
             live.status = None;
+            (live.own, live.passed) = (None, false);
+            live.six.clear();
             live.tail.clear();
             live.denied = None;
         }
@@ -292,6 +311,7 @@ impl World {
             sockets: sockets.filter(|socket| wanted.contains(socket)).collect(),
             deployer: version.deployer.clone(),
             allow_unenforced: version.allow_unenforced,
+            balanced: service.balanced.is_some(),
             foreground: self.front.is_some(),
         })
     }

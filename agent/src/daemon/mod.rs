@@ -16,7 +16,10 @@
 //! | [`deploy`], [`operations`] | what operators do |
 //! | [`rollout`] | what is decided about apps |
 //! | [`live`], [`launch`], [`hearing`], [`recover`] | instances: started, heard, taken over |
+//! | [`balance`] | who is found where: the load balancer |
+//! | [`lb`] | what operators see and change of it |
 //! | [`ports`] | ports of their own, where several need the same |
+//! | [`names`] | what `NAME.internal` is told |
 //! | [`front`] | the same for an app in the foreground |
 //! | [`keeper`], [`probe`] | listening to keepers, asking instances |
 //! | [`inside`], [`session`] | commands inside instances |
@@ -26,6 +29,7 @@
 //! | [`place`] | hostd's own place: its lock, its socket, who started it |
 //! | [`ending`] | the end of hostd, and of the machine |
 
+mod balance;
 mod chronicle;
 mod deploy;
 mod difference;
@@ -37,7 +41,9 @@ mod hearing;
 mod inside;
 mod keeper;
 mod launch;
+mod lb;
 mod live;
+mod names;
 mod operations;
 mod peer;
 pub mod place;
@@ -127,14 +133,19 @@ async fn live(
     let beginnings = Beginnings { directories, sender: sender.clone(), clock: since_epoch };
     let mut world = World::open(beginnings).map_err(DaemonError::State)?;
     place.settle().map_err(DaemonError::Place)?;
+    names::answer(world.names(), say).await;
     tokio::task::spawn_local(signals(sender.clone())?);
     tokio::task::spawn_local(gauge::watch(place.directories().clone(), sender.clone()));
     world.recover().map_err(DaemonError::Store)?;
+    world.begin_to_balance();
     let listener = place.listen().map_err(DaemonError::Place)?;
     tokio::task::spawn_local(server::serve(listener, sender));
     let systemd = Systemd::new();
     systemd.say("READY=1");
     say(&world.greeting(&place));
+    if let Some(why) = world.unbalanced().filter(|_| host_sys::creds::effective().0 == 0) {
+        say(&format!("the ports of services are not balanced: {why}"));
+    }
     let ending = attend(&mut world, &mut receiver, &systemd, say).await;
     systemd.say("STOPPING=1");
     say(&ending.farewell(&world));

@@ -6,13 +6,15 @@
 use std::time::{Duration, Instant};
 
 use manifest_spec::api::{
-    AuditEntry, Changed, ErrorBody, EventKind, RemoveRequest, ScaleRequest, ServiceRequest, Wanted,
+    AuditEntry, Changed, ErrorBody, EventKind, LbDrainRequest, LbPolicyRequest, LbWeightRequest,
+    RemoveRequest, ScaleRequest, ServiceRequest, Wanted,
 };
 use manifest_spec::names::AppName;
 use manifest_spec::policy::Verb;
 
 use super::chronicle::About;
 use super::event::Call;
+use super::lb;
 use super::peer::Peer;
 use super::record::ServiceRecord;
 use super::refusal;
@@ -28,7 +30,7 @@ impl World {
     /// Refuse whoever may not ask this. What a manifest's own name decides is judged when it is
     /// read.
     pub(super) fn permit(&self, call: &Call, peer: &Peer) -> Result<(), ErrorBody> {
-        let (app, verb) = match call {
+        let (app, verb): (&str, Verb) = match call {
             Call::Host | Call::Apps | Call::Deploy(_) | Call::Plan(_) => return Ok(()),
             Call::Events { app: None, .. } if peer.is_owner() => return Ok(()),
             Call::Events { app: None, .. } => {
@@ -38,6 +40,16 @@ impl World {
             Call::Audit { .. } | Call::Halt if peer.is_owner() => return Ok(()),
             Call::Audit { .. } => return Err(refusal::owner_only(peer, "read the audit log")),
             Call::Halt => return Err(refusal::owner_only(peer, "stop every app of the host")),
+            // What a peer may not look at is left out.
+            Call::Lb(_) => return Ok(()),
+            Call::LbAdd(_) | Call::LbRemove(_) | Call::Metrics if peer.is_owner() => return Ok(()),
+            Call::LbAdd(_) | Call::LbRemove(_) => {
+                return Err(refusal::owner_only(peer, "lead clients to what hostd does not run"));
+            }
+            Call::Metrics => return Err(refusal::owner_only(peer, "read the host's metrics")),
+            Call::LbWeight(LbWeightRequest { name, .. })
+            | Call::LbDrain(LbDrainRequest { name, .. })
+            | Call::LbPolicy(LbPolicyRequest { name, .. }) => (lb::app_of(name), Verb::Control),
             Call::Events { app: Some(app), .. } | Call::App(app) => (app, Verb::Look),
             // What a program writes can hold what its variables do.
             Call::Logs(query) => match &query.app {

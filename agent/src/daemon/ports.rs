@@ -46,7 +46,8 @@ impl World {
     fn crowded(&self, name: &Name) -> Option<Service> {
         let service = self.service_of(name)?;
         let app = self.apps.get(&name.app)?;
-        (app.count(&service) > 1 && !service.own_address).then_some(service)
+        let alone = service.own_address || service.balanced.is_some();
+        (app.count(&service) > 1 && !alone).then_some(service)
     }
 
     /// Ports that instances have or had.

@@ -4,6 +4,7 @@
 //! watcher that is dropped asks nothing more. What follows from an answer is the supervisor's
 //! matter.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -52,10 +53,21 @@ pub struct InsideCheck {
 pub struct Subject {
     /// Its main port, if it has one of TCP.
     pub port: Option<SocketAddr>,
+    /// The way there, where another could lead to somebody else once the instance has ended.
+    pub way: Option<Way>,
     /// Which life of which instance.
     pub mark: Mark,
     /// Takes verdicts, and programs to run inside.
     pub sender: UnboundedSender<Event>,
+}
+
+/// How an address of an instance's own is reached while it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// From itself: it is one of this host's.
+    Itself,
+    /// By this device.
+    Device(String),
 }
 
 impl Subject {
@@ -143,10 +155,23 @@ async fn ask(subject: &Subject, health: &Health) -> Result<(), String> {
 
 async fn open(subject: &Subject) -> Result<TcpStream, String> {
     let port = subject.port.ok_or("it has no main port")?;
-    TcpStream::connect(port).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => format!("port {} is closed", port.port()),
+    connected(port, subject.way.as_ref()).await.map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("port {} is closed", port.port()),
         _ => error.to_string(),
     })
+}
+
+async fn connected(port: SocketAddr, way: Option<&Way>) -> io::Result<TcpStream> {
+    let socket = match port {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    match way {
+        Some(Way::Itself) => socket.bind(SocketAddr::new(port.ip(), 0))?,
+        Some(Way::Device(name)) => socket.bind_device(Some(name.as_bytes()))?,
+        None => {}
+    }
+    socket.connect(port).await
 }
 
 async fn connect(subject: &Subject) -> Result<(), String> {

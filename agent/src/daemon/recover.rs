@@ -88,7 +88,11 @@ impl World {
         live.folder = Some(folder);
         let said = status.as_ref().map(|status| ending_of(&status.phase));
         if let Some(status) = &status {
+            live.own = status.own;
             live.tail.clone_from(&status.last_lines);
+        }
+        if let Some(service) = &known {
+            live.look_for_ipv6(service);
         }
         let was_alive = live.instance.is_alive();
         self.live.insert(name.clone(), live);

@@ -239,6 +239,20 @@ pub fn on_its_way_out(app: &str) -> ErrorBody {
     hinted(body(ErrorCode::Conflict, failure::HELD, message), "deploy it when it is gone")
 }
 
+/// Something that is not there.
+pub fn missing(message: impl Into<String>, hint: &str) -> ErrorBody {
+    hinted(body(ErrorCode::NotFound, failure::DATA, message), hint)
+}
+
+/// A service of the balancer has no such backend.
+pub fn no_backend(name: &str, backend: &str, known: &[String]) -> ErrorBody {
+    let hint = match known {
+        [] => "it has none".to_owned(),
+        known => format!("its backends are {}", known.join(", ")),
+    };
+    missing(format!("{name} has no backend {backend}"), &hint)
+}
+
 /// Something is in the way.
 pub fn conflict(message: impl Into<String>, hint: &str) -> ErrorBody {
     hinted(body(ErrorCode::Conflict, failure::HELD, message), hint)

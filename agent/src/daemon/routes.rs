@@ -25,7 +25,7 @@ const fn route_of(method: &'static str, path: &'static str, operation: &'static 
 }
 
 /// Every operation.
-pub const ROUTES: [Route; 20] = [
+pub const ROUTES: [Route; 27] = [
     route_of("GET", "/v1/host", "host"),
     route_of("POST", "/v1/halt", "halt"),
     route_of("GET", "/v1/apps", "apps"),
@@ -41,6 +41,13 @@ pub const ROUTES: [Route; 20] = [
     route_of("GET", "/v1/apps/{app}/history", "history"),
     route_of("POST", "/v1/apps/{app}/exec", "exec"),
     route_of("GET", "/v1/events", "events"),
+    route_of("GET", "/v1/lb", "lb"),
+    route_of("POST", "/v1/lb/add", "lb_add"),
+    route_of("POST", "/v1/lb/remove", "lb_remove"),
+    route_of("POST", "/v1/lb/weight", "lb_weight"),
+    route_of("POST", "/v1/lb/drain", "lb_drain"),
+    route_of("POST", "/v1/lb/policy", "lb_policy"),
+    route_of("GET", "/v1/metrics", "metrics"),
     route_of("GET", "/v1/logs", "logs"),
     route_of("GET", "/v1/sinks", "sinks"),
     route_of("POST", "/v1/apps/{app}/sinks", "add_sink"),
@@ -89,6 +96,13 @@ pub fn route(
             since: parameter(query, "since").and_then(|text| text.parse().ok()).unwrap_or(0),
             app: parameter(query, "app"),
         },
+        "lb" => Call::Lb(parameter(query, "name")),
+        "lb_add" => Call::LbAdd(Box::new(read(body)?)),
+        "lb_remove" => Call::LbRemove(read(body)?),
+        "lb_weight" => Call::LbWeight(read(body)?),
+        "lb_drain" => Call::LbDrain(read(body)?),
+        "lb_policy" => Call::LbPolicy(read(body)?),
+        "metrics" => Call::Metrics,
         "sinks" => Call::Sinks(parameter(query, "app")),
         "add_sink" => Call::AddSink(app, Box::new(read(body)?)),
         "remove_sink" => Call::RemoveSink(app, read(body)?),
@@ -119,7 +133,11 @@ pub fn body(reply: &Reply) -> Result<Vec<u8>, ErrorBody> {
         Reply::History(history) => server::line(history),
         Reply::Audit(entries) => server::line(&AuditList { entries: entries.clone() }),
         Reply::Sinks(list) => server::line(list),
-        Reply::Events(..) | Reply::Logs(..) | Reply::TestSinks(..) | Reply::Exec(_) => {
+        Reply::Lb(list) => server::line(list),
+        Reply::Events(..) | Reply::Logs(..) | Reply::TestSinks(..) => {
+            return Err(refusal::bad_request("a stream"));
+        }
+        Reply::Metrics(_) | Reply::Exec(_) => {
             return Err(refusal::bad_request("a stream"));
         }
     })

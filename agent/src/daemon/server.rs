@@ -37,6 +37,9 @@ const LIMIT: usize = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One JSON object a line.
+/// Prometheus' text format.
+const METRICS: &str = "text/plain; version=0.0.4";
+
 const LINES: &str = "application/x-ndjson";
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -112,6 +115,7 @@ async fn answer(
             let trials = choice::try_out(&app, &sinks, programs, since_epoch).await;
             whole(StatusCode::OK, "application/json", line(&trials))
         }
+        Ok(Ok(Reply::Metrics(text))) => whole(StatusCode::OK, METRICS, text.into_bytes()),
         Ok(Ok(Reply::Exec(running))) => upgraded(upgrade, *running),
         Ok(Ok(reply)) => routes::body(&reply).map_or_else(
             |error| refused(&error),

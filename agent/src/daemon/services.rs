@@ -4,8 +4,10 @@
 //! not depend on what hostd would make of the same manifest later.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
 
-use manifest_spec::manifest::{Manifest, Network, Protocol};
+use manifest_spec::manifest::{Manifest, Network, Protocol, Unserved};
 use manifest_spec::policy::HostPolicy;
 use manifest_spec::{Diagnostic, Diagnostics};
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,8 @@ use sha2::{Digest, Sha256};
 use crate::fleet::Takeover;
 use crate::keep::assignment::Deployer;
 use crate::plan::{
-    GrantKind, HostFacts, Identity, Keeper, Maker, Plan, PlannedAddress, Settings, explain,
+    Balancing, GrantKind, HostFacts, Identity, Keeper, Maker, Plan, PlannedAddress, Settings,
+    explain,
 };
 use crate::planning::{self, PlanningError, Source};
 use crate::source::Loaded;
@@ -39,8 +42,12 @@ pub struct Service {
     pub watch: Watch,
     /// Its ports, the main one first.
     pub ports: Vec<ServicePort>,
-    /// Whether each instance has an address of its own, so that all can have the same ports.
+    /// Whether each instance has an address of its own on the host's network, so that all can have
+    /// the same ports.
     pub own_address: bool,
+    /// How clients come by the balancer; `None` if they come to its instances directly.
+    #[serde(default)]
+    pub balanced: Option<Balanced>,
     /// Percent of one core and bytes of memory and processes it may use, for showing.
     pub limits: ServiceLimits,
     /// Every value of its plan by what it is, for showing what another version changes.
@@ -66,6 +73,7 @@ impl Service {
             watch: Watch { ready: ReadyBy::Up(0), within_ms: 60_000, health: None },
             ports: Vec::new(),
             own_address: false,
+            balanced: None,
             limits: ServiceLimits::default(),
             values: BTreeMap::new(),
             unenforced: Vec::new(),
@@ -97,6 +105,59 @@ pub struct ServicePort {
     pub datagram: bool,
     /// Whether its socket is handed over.
     pub activate: bool,
+    /// The number that the program binds, if it is another.
+    #[serde(default)]
+    pub inside: Option<u16>,
+    /// The only interface it is reached through.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// The one address at which the balancer has clients find it.
+    #[serde(default)]
+    pub found_at: Option<IpAddr>,
+    /// The number there, if it is another.
+    #[serde(default)]
+    pub found_as: Option<u16>,
+}
+
+/// How clients come to the instances of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balanced {
+    /// The policy's name.
+    pub policy: String,
+    /// For how many seconds a client stays with its instance.
+    pub affinity_seconds: Option<u32>,
+    /// For how long, in milliseconds, clients of an instance that is to end are waited for.
+    pub drain_ms: u64,
+    /// Whether clients are left waiting while no instance serves.
+    pub waits: bool,
+    /// How it is asked, where the policy is a program.
+    #[serde(default)]
+    pub plugin: Option<Plugin>,
+}
+
+/// A policy that is a program of the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plugin {
+    /// Time for an answer in milliseconds, if the manifest says one.
+    pub deadline_ms: Option<u64>,
+    /// The policy while it gives none.
+    pub fallback: Option<String>,
+}
+
+impl ServicePort {
+    /// The number at which clients find it.
+    pub(super) fn found_as(&self) -> u16 {
+        self.found_as.unwrap_or(self.number)
+    }
+
+    /// The number on the address of an instance's own. On the host's network a bind is moved there;
+    /// in a network of its own it stays what it is.
+    pub(super) fn target(&self, service: &Service) -> u16 {
+        match service.own_address {
+            true => self.number,
+            false => self.inside.unwrap_or(self.number),
+        }
+    }
 }
 
 /// When an instance counts as ready, and how it is watched from then on.
@@ -162,6 +223,7 @@ pub fn work_out(
     policy: &HostPolicy,
     deployer: Option<&Deployer>,
     allow_unenforced: bool,
+    balanced: bool,
 ) -> Result<Vec<Service>, PlanningError> {
     let manifest = &loaded.manifest;
     let mut found = Vec::new();
@@ -171,6 +233,7 @@ pub fn work_out(
             service: Some(service.name.to_string()),
             keeper: Keeper::Daemon,
             deployer: deployer.cloned(),
+            balanced,
             ..Settings::default()
         };
         match planning::resolve_for(source, loaded, facts, policy, settings) {
@@ -251,6 +314,7 @@ fn describe(manifest: &Manifest, plan: Plan, count: u32, fingerprint: String) ->
         watch: super::watch::of(&plan),
         ports: plan.ports.iter().map(port).collect(),
         own_address: has_own_address(&plan),
+        balanced: plan.balanced.as_ref().map(|one| balanced(one, manifest)),
         limits: ServiceLimits {
             memory: plan.limits.memory,
             cpu: plan.limits.cpu,
@@ -270,6 +334,26 @@ fn port(port: &crate::plan::PlannedPort) -> ServicePort {
         number: port.port,
         datagram: port.protocol == Protocol::Udp,
         activate: port.maker != Maker::Program,
+        inside: Some(port.inside).filter(|inside| *inside != port.port),
+        interface: port.interface.clone(),
+        found_at: port.listen.and_then(|listen| listen.address),
+        found_as: port.listen.map(|listen| listen.port).filter(|number| *number != port.port),
+    }
+}
+
+fn balanced(balancing: &Balancing, manifest: &Manifest) -> Balanced {
+    let seconds = |time: Duration| u32::try_from(time.as_secs().max(1)).unwrap_or(u32::MAX);
+    Balanced {
+        policy: balancing.policy.clone(),
+        affinity_seconds: balancing.affinity.map(seconds),
+        drain_ms: u64::try_from(balancing.drain.as_millis()).unwrap_or(u64::MAX),
+        waits: balancing.unserved == Unserved::Wait,
+        plugin: manifest.policies.iter().find(|one| one.name.as_str() == balancing.policy).map(
+            |one| Plugin {
+                deadline_ms: one.deadline.map(|span| span.0.as_millis() as u64),
+                fallback: one.fallback.as_ref().map(ToString::to_string),
+            },
+        ),
     }
 }
 
@@ -279,7 +363,11 @@ fn in_the_way(plan: &Plan, count: u32) -> Option<String> {
         return Some(reason);
     }
     // Several instances have each their own from the host's range.
-    if count > 1 || has_own_address(plan) || plan.network == Network::None {
+    if count > 1
+        || plan.balanced.is_some()
+        || has_own_address(plan)
+        || plan.network == Network::None
+    {
         return None;
     }
     let fixed = plan.ports.iter().find(|port| port.maker == Maker::Program)?;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: changes nothing. What can't be measured is left out, never shown as zero.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -72,6 +73,9 @@ impl World {
             let first = self.instances_of(name).find(|live| live.name.service == service.name);
             let main = service.ports.first().into_iter();
             main.map(move |port| {
+                if service.balanced.is_some() {
+                    return found(port);
+                }
                 match first.map(|live| ports(live, service)).unwrap_or_default().first() {
                     Some(shown) => reached(shown),
                     None => format!("{}/{}", port.number, protocol(port)),
@@ -143,9 +147,9 @@ impl World {
         let instances = self.instances_of(name).filter(|live| live.name.service == service.name);
         let port = |port: &ServicePort| PortStatus {
             name: port.name.clone(),
-            port: port.number,
+            port: port.found_as(),
             protocol: protocol(port).to_owned(),
-            address: None,
+            address: port.found_at.map(|address| address.to_string()),
             activate: port.activate,
         };
         ServiceStatus {
@@ -175,14 +179,27 @@ impl World {
             pid: status.and_then(|status| status.init).filter(|_| live.link.is_some()),
             restarts: live.instance.restarts(),
             failures: live.instance.failures(),
-            reason: live.instance.reason().map(ToString::to_string),
+            reason: self.draining_in_words(live).or_else(|| reason(live)),
             next_try_ms: next.map(|at| now_ms + at.saturating_sub(now).as_millis() as u64),
             ports: service.map(|service| ports(live, service)).unwrap_or_default(),
+            connections: self.connections(&live.name),
             usage: live.link.as_ref().and_then(|_| measured(live, service)),
             log: choice::metrics(&self.directories, &live.name.to_string()).map(|one| flow(&one)),
             last_lines: live.tail.iter().map(|line| cleaned(line)).collect(),
             denied: live.denied.clone(),
         }
+    }
+
+    /// How far an instance is with letting its clients go.
+    fn draining_in_words(&self, live: &Live) -> Option<String> {
+        let deadline =
+            live.instance.deadline().filter(|_| live.instance.state() == State::Draining)?;
+        let left = deadline.saturating_sub(self.now()).as_secs();
+        Some(match self.connections(&live.name) {
+            Some(1) => format!("1 connection is left, for {left} s at the longest"),
+            Some(count) => format!("{count} connections are left, for {left} s at the longest"),
+            None => format!("gets no new clients, and ends in {left} s"),
+        })
     }
 
     /// Have the keepers of an app say the last lines of their programs; `false` if there are none,
@@ -212,6 +229,10 @@ impl World {
             versions: app.versions.values().rev().map(entry).collect(),
         })
     }
+}
+
+fn reason(live: &Live) -> Option<String> {
+    live.instance.reason().map(ToString::to_string)
 }
 
 fn entry(version: &VersionRecord) -> VersionEntry {
@@ -276,6 +297,14 @@ fn reached(port: &PortStatus) -> String {
     }
 }
 
+/// Where clients find a port of a balanced service.
+fn found(port: &ServicePort) -> String {
+    match port.found_at {
+        Some(address) => SocketAddr::new(address, port.found_as()).to_string(),
+        None => format!("{}/{}", port.found_as(), protocol(port)),
+    }
+}
+
 fn protocol(port: &ServicePort) -> &'static str {
     if port.datagram { "udp" } else { "tcp" }
 }
@@ -286,6 +315,7 @@ fn state(state: State) -> InstanceState {
         State::Ready => InstanceState::Ready,
         State::Running => InstanceState::Running,
         State::Unhealthy => InstanceState::Unhealthy,
+        State::Draining => InstanceState::Draining,
         State::Stopping => InstanceState::Stopping,
         State::BackingOff => InstanceState::BackingOff,
         State::Failed => InstanceState::Failed,

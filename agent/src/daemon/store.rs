@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
+use super::balance::said::Said;
 use super::record::{AppRecord, KEPT_VERSIONS, VersionRecord};
 use crate::plan::Directories;
 use crate::state::{self, StateError};
@@ -83,6 +84,35 @@ impl Store {
             let promoted = app.promoted.unwrap_or(app.target);
             change.execute(sql, params![app.name, app.target, promoted, KEPT_VERSIONS as i64])?;
             Ok(())
+        })
+    }
+
+    /// What was said of the balancer.
+    ///
+    /// # Errors
+    /// When a record can't be understood.
+    pub fn said(&self) -> Result<Vec<Said>, StateError> {
+        self.records("SELECT record FROM balancing ORDER BY name", "")
+    }
+
+    /// Write down what is said of a service.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn say(&mut self, said: &Said) -> Result<(), StateError> {
+        self.change(|change| {
+            let sql = "INSERT OR REPLACE INTO balancing VALUES (?1, ?2)";
+            change.execute(sql, params![said.name, text(said)]).map(|_| ())
+        })
+    }
+
+    /// Nothing is said of a service any more.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn unsay(&mut self, name: &str) -> Result<(), StateError> {
+        self.change(|change| {
+            change.execute("DELETE FROM balancing WHERE name = ?1", [name]).map(|_| ())
         })
     }
 

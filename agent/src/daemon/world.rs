@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use manifest_spec::api::{ErrorBody, ErrorCode};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
+use super::balance::Balance;
 use super::chronicle::Chronicle;
 use super::event::{Call, Event, Mark, Reply};
 use super::front::Front;
@@ -22,6 +24,7 @@ use super::record::{AppRecord, VersionRecord};
 use super::services::Service;
 use super::store::Store;
 use crate::audit::Log;
+use crate::dns::Names;
 use crate::fleet::{self, Decision};
 use crate::keep::assignment::{HandedSocket, Name};
 use crate::keep::folder;
@@ -60,6 +63,7 @@ pub struct World {
     pub(super) apps: BTreeMap<String, App>,
     pub(super) live: BTreeMap<Name, Live>,
     pub(super) shared: BTreeMap<(String, String), Shared>,
+    pub(super) balance: Balance,
     pub(super) store: Store,
     pub(super) chronicle: Chronicle,
     pub(super) audit: Log,
@@ -83,6 +87,8 @@ pub struct World {
     pub(super) place: String,
     /// Who shows what instances write, if somebody does.
     pub(super) front: Option<Front>,
+    /// What services are called on this host.
+    pub(super) names: watch::Sender<Names>,
     /// When what could not be done is tried again.
     stuck: Option<Instant>,
     chance: u64,
@@ -139,6 +145,7 @@ impl World {
             apps: apps.collect(),
             live: BTreeMap::new(),
             shared: BTreeMap::new(),
+            balance: Balance::none("an app in the foreground has no balancer"),
             store,
             chronicle: Chronicle::new(clock),
             audit: Log::new(&directories),
@@ -155,6 +162,7 @@ impl World {
             gauged: BTreeMap::new(),
             place: folder::INSTANCES.to_owned(),
             front: None,
+            names: watch::channel(Names::default()).0,
             stuck: None,
             chance: clock().as_nanos() as u64 | 1,
         })
@@ -181,6 +189,8 @@ impl World {
             Event::Verdict(mark, verdict) => self.judged(&mark, verdict),
             Event::Inside(mark, check) => self.check_inside(&mark, check),
             Event::SignalInside(mark, id, signal) => self.signal_inside(&mark, id, signal),
+            Event::Backend(which, healthy) => self.is_checked(&which, healthy),
+            Event::Policy(news) => self.is_answered(&news),
             Event::Logs(all) => self.gauge(all),
             Event::Children => reap(),
             Event::End => {}
@@ -193,6 +203,7 @@ impl World {
         let due = |live: &&Live| live.instance.deadline().is_some_and(|deadline| deadline <= now);
         let names: Vec<Name> =
             self.live.values().filter(due).map(|live| live.name.clone()).collect();
+        self.tend_balance();
         for name in names {
             let jitter = self.jitter();
             let Some(live) = self.live.get_mut(&name) else { continue };
@@ -208,13 +219,14 @@ impl World {
         let instances = self.live.values().filter_map(|live| live.instance.deadline());
         let left = |deadline: Duration| deadline.saturating_sub(BEGINNING);
         let next = instances.map(|deadline| self.started + left(deadline)).min();
-        next.into_iter().chain(self.stuck).min()
+        next.into_iter().chain(self.stuck).chain(self.balance.deadline()).min()
     }
 
     /// Do everything that follows from how things stand, until nothing more does, or until what is
     /// left can't be done now because the disk takes nothing: then again in a while.
     pub fn settle(&mut self) {
         self.start_waiting();
+        self.serve();
         if self.stuck.is_some_and(|until| until > Instant::now()) {
             return self.write_memories();
         }
@@ -229,8 +241,10 @@ impl World {
                 self.stuck = (!decisions.is_empty()).then(|| Instant::now() + AGAIN);
                 break;
             }
+            self.serve();
         }
         self.write_memories();
+        self.tell_names();
     }
 
     fn answer(&mut self, call: Call, peer: &Peer) -> Result<Reply, ErrorBody> {
@@ -248,7 +262,10 @@ impl World {
         match call {
             Call::Host => Ok(Reply::Host(Box::new(self.host_status()))),
             Call::Apps => Ok(Reply::Apps(self.app_list(peer)?)),
-            Call::App(app) => Ok(Reply::App(Box::new(self.app_status(&app)?))),
+            Call::App(app) => {
+                self.count_anew();
+                Ok(Reply::App(Box::new(self.app_status(&app)?)))
+            }
             Call::Deploy(request) => self.deploy(&request, peer).map(Reply::Deployed),
             Call::Plan(request) => {
                 self.difference(&request, peer).map(|all| Reply::Difference(Box::new(all)))
@@ -274,6 +291,13 @@ impl World {
             Call::Exec(app, request) => {
                 self.execute(&app, *request, peer).map(|all| Reply::Exec(Box::new(all)))
             }
+            Call::Lb(name) => self.lb(name.as_deref(), peer).map(Reply::Lb),
+            Call::LbAdd(request) => self.lb_add(&request, peer).map(Reply::Changed),
+            Call::LbRemove(request) => self.lb_remove(&request, peer).map(Reply::Changed),
+            Call::LbWeight(request) => self.lb_weight(&request, peer).map(Reply::Changed),
+            Call::LbDrain(request) => self.lb_drain(&request, peer).map(Reply::Changed),
+            Call::LbPolicy(request) => self.lb_policy(&request, peer).map(Reply::Changed),
+            Call::Metrics => Ok(Reply::Metrics(self.metrics())),
             Call::Halt => self.halt(peer).map(Reply::Changed),
             Call::Audit { count } => self.entries(count).map(Reply::Audit),
         }

@@ -21,7 +21,12 @@ impl<'a> Member<'a> {
 
     /// It runs, or will by itself: nobody has asked it to end for good.
     pub(super) fn stays(self) -> bool {
-        !matches!(self.instance.state, State::Stopping | State::Stopped)
+        !matches!(self.instance.state, State::Draining | State::Stopping | State::Stopped)
+    }
+
+    /// It may still be asked to end: one that drains does so at its own pace.
+    pub(super) fn can_stop(self) -> bool {
+        self.stays() || self.instance.state == State::Draining
     }
 
     /// It has its number, and what goes with that.
@@ -74,7 +79,7 @@ pub(super) fn end(name: &str, app: &DesiredApp, members: &[Member<'_>]) -> Vec<D
     for member in members {
         if !member.is_there() {
             decisions.push(member.forget());
-        } else if member.stays() && is_unneeded(*member, &needs, members) {
+        } else if member.can_stop() && is_unneeded(*member, &needs, members) {
             decisions.push(member.stop(why));
         }
     }
@@ -87,7 +92,7 @@ pub(super) fn end_unknown(members: &[Member<'_>]) -> Vec<Decision> {
     for member in members {
         if !member.is_there() {
             decisions.push(member.forget());
-        } else if member.stays() {
+        } else if member.can_stop() {
             decisions.push(member.stop(StopReason::AppUnknown));
         }
     }

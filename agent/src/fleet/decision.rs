@@ -77,6 +77,17 @@ pub enum StopReason {
     AppUnknown,
 }
 
+impl StopReason {
+    /// Whether others serve in its stead, so that its clients can be let go one by one.
+    pub fn lets_clients_go(self) -> bool {
+        match self {
+            StopReason::Replaced { .. } | StopReason::Restarted => true,
+            StopReason::ScaledDown | StopReason::Dropped { .. } => true,
+            StopReason::AppStopped | StopReason::AppRemoved | StopReason::AppUnknown => false,
+        }
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

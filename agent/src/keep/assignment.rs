@@ -64,6 +64,9 @@ pub struct Assignment {
     pub deployer: Option<Deployer>,
     /// Limits that this host can't keep are let be.
     pub allow_unenforced: bool,
+    /// Whether hostd's balancer stands before its ports.
+    #[serde(default)]
+    pub balanced: bool,
     /// Whether it ends with the one who started the keeper, who shows what it writes.
     pub foreground: bool,
 }

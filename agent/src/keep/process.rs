@@ -23,7 +23,7 @@ use crate::lease::Held;
 use crate::lease::ledger::{Choice, Placement};
 use crate::network::boundary::BoundaryError;
 use crate::network::rules::OwnAddress;
-use crate::plan::{Identity, Keeper, Settings, facts};
+use crate::plan::{Identity, Keeper, PlannedAddress, Settings, facts};
 use crate::planning::{self, Planned};
 use crate::run::{self, Finished, Output, RunError};
 use crate::uids;
@@ -119,6 +119,9 @@ fn perform(
         plan.identity = Identity::Own { uid: Some(uid) };
     }
     desk.status.address = plan.answers_on().to_string();
+    if let PlannedAddress::Own(own) = plan.address {
+        desk.status.own = own;
+    }
     desk.status.unenforced =
         plan.unenforced.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
     desk.inside.environment.clone_from(&plan.env);
@@ -127,7 +130,7 @@ fn perform(
     let output = match assignment.foreground {
         true => {
             let [_, output, error] = host_sys::file::standard();
-            let _ = run::give(&plan, [output, error]);
+            let _ = run::give(&plan, &[output, error]);
             Output::Caller { interactive: false, like }
         }
         false => {
@@ -153,6 +156,7 @@ fn settings(assignment: &Assignment, notify: &Path, address: Option<OwnAddress>)
         ports: assignment.ports.iter().map(|port| (port.name.clone(), port.number)).collect(),
         sockets: assignment.sockets.iter().map(|one| (protocol(one), one.port)).collect(),
         own_sockets: true,
+        balanced: assignment.balanced,
         address,
         notify: Some(notify.to_owned()),
         logged: !assignment.foreground,

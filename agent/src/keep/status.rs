@@ -7,6 +7,7 @@ use host_sys::process::Exit;
 use serde::{Deserialize, Serialize};
 
 use super::assignment::HandedSocket;
+use crate::network::rules::OwnAddress;
 
 /// Version of the format.
 pub const VERSION: u32 = 1;
@@ -85,6 +86,9 @@ pub struct Status {
     pub cgroup: Option<String>,
     /// Where its ports answer on this host.
     pub address: String,
+    /// The address that is its own, if it has one.
+    #[serde(default)]
+    pub own: Option<OwnAddress>,
     /// Sockets it has that further instances can share, in the order in which they are passed.
     pub sockets: Vec<HandedSocket>,
     /// What does not hold on this host, a line each.
@@ -108,6 +112,7 @@ impl Status {
             says: None,
             cgroup: None,
             address: String::new(),
+            own: None,
             sockets: Vec::new(),
             unenforced: Vec::new(),
             last_lines: Vec::new(),

@@ -48,6 +48,8 @@ impl Claims {
             .ports
             .iter()
             .filter(|port| plan.network != Network::None || port.maker != Maker::Program)
+            // Of a balanced one the service holds them, for all of its instances.
+            .filter(|port| plan.balanced.is_none() || port.maker != Maker::Program)
             .map(|port| Port {
                 protocol: port.protocol,
                 number: port.port,

@@ -40,19 +40,25 @@ pub struct Holder {
     pub app: String,
     /// Service; empty for a lock.
     pub service: String,
-    /// Instance, from 1; 0 for a lock.
+    /// Instance, from 1; 0 for a lock, and for what a service has for all of them.
     pub instance: u32,
     /// The hostctl that asked.
     pub process: Process,
 }
 
 impl Holder {
-    /// `shop.web.1`; for a lock, the command's name.
+    /// `shop.web.1`, or `shop.web` for the service; for a lock, the command's name.
     pub fn name(&self) -> String {
-        match self.service.as_str() {
-            "" => self.app.clone(),
-            service => format!("{}.{service}.{}", self.app, self.instance),
+        match (self.service.as_str(), self.instance) {
+            ("", _) => self.app.clone(),
+            (service, 0) => format!("{}.{service}", self.app),
+            (service, instance) => format!("{}.{service}.{instance}", self.app),
         }
+    }
+
+    /// Whether it is the same one but for the process.
+    pub fn is_like(&self, other: &Holder) -> bool {
+        Holder { process: other.process, ..self.clone() } == *other
     }
 }
 

@@ -138,6 +138,26 @@ impl Ledger {
         .map_err(|refusal| LeaseError::Refused(Box::new(refusal)))
     }
 
+    /// Lease all keys or none for a service that a balancer stands before: its instances are where
+    /// a try would find the port in use.
+    ///
+    /// # Errors
+    /// As [`Ledger::acquire_all`].
+    pub fn acquire_served(
+        &mut self,
+        keys: &[Key],
+        holder: &Holder,
+    ) -> Result<Vec<Lease>, LeaseError> {
+        self.change(|change| {
+            let conflicts = change.held_by_others(keys, holder)?;
+            if conflicts.is_empty() {
+                return change.grant(keys, holder).map(Ok);
+            }
+            Ok(Err(Refusal { conflicts, next_offset: None }))
+        })?
+        .map_err(|refusal| LeaseError::Refused(Box::new(refusal)))
+    }
+
     /// Lease what an instance needs, all or nothing, at its own offset or at the smallest that is
     /// free; the answer tells where.
     ///

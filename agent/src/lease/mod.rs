@@ -159,6 +159,25 @@ impl Held {
         Ok(Held { leases, directories: directories.clone(), range, ledger: None, clock })
     }
 
+    /// Lease the places where clients find a service, for all of its instances.
+    ///
+    /// # Errors
+    /// As [`Ledger::acquire_served`].
+    pub fn serve(
+        keys: &[Key],
+        (app, service): (&str, &str),
+        range: PortRange,
+        directories: &Directories,
+        clock: fn() -> Duration,
+    ) -> Result<Held, LeaseError> {
+        let (app, service) = (app.to_owned(), service.to_owned());
+        let holder = Holder { app, service, instance: 0, process: own()? };
+        let mut ledger = open(directories, clock)?;
+        let leases = ledger.acquire_served(keys, &holder)?;
+        ledger.reserve(&leases, range)?;
+        Ok(Held { leases, directories: directories.clone(), range, ledger: None, clock })
+    }
+
     /// What is held.
     pub fn leases(&self) -> &[Lease] {
         &self.leases

@@ -56,6 +56,23 @@ pub fn probe(key: &Key) -> Verdict {
     Verdict::Taken(None)
 }
 
+/// Who waits for clients on a port, on an address that `meant` is true of; `None` if nobody does.
+/// The inner `None`: somebody that this user may not see.
+pub fn listener(
+    protocol: Protocol,
+    number: u16,
+    meant: impl Fn(IpAddr) -> bool,
+) -> Option<Option<Owner>> {
+    let transport = match protocol {
+        Protocol::Tcp => Transport::Tcp,
+        Protocol::Udp => Transport::Udp,
+    };
+    let sockets = diag::sockets(transport, number).unwrap_or_default();
+    let waits = |socket: &&Socket| !socket.connected && socket.inode != 0;
+    let found = sockets.iter().filter(waits).find(|socket| meant(socket.address.to_canonical()));
+    found.map(owner)
+}
+
 /// One try; `None` when it is taken and by nobody that can be seen.
 fn attempt(transport: Transport, address: IpAddr, number: u16) -> Option<Verdict> {
     match bind(transport, address, number, false) {

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use super::meaning::Answers;
+use crate::dns;
 use crate::plan::{HostFacts, Plan};
 use crate::store::{self, StoreError};
 
@@ -56,7 +57,9 @@ pub fn content(plan: &Plan, answers: &Answers) -> String {
         let _ = writeln!(text, "{own} {host}");
     }
     for need in &plan.needs {
-        let _ = writeln!(text, "{} {}", need.host, need.name);
+        // An app that needs a service has at least two.
+        let known = dns::service_name(&plan.app, &need.name, false);
+        let _ = writeln!(text, "{} {} {known}.{}", need.host, need.name, dns::DOMAIN);
     }
     for (name, addresses) in &answers.names {
         for address in addresses.iter().filter(|_| name != "localhost") {

@@ -28,6 +28,8 @@ pub enum Operation {
     Watch,
     /// Find a device by its name or number.
     Find(String),
+    /// Make a device of this name that leads nowhere.
+    CreateDummy(String),
     /// Make a pair of connected devices, the first of this name.
     CreatePair(String),
     /// Remove the device with this number.
@@ -59,6 +61,7 @@ impl std::fmt::Display for LinkError {
             Operation::Open => f.write_str("open a socket for routes"),
             Operation::Watch => f.write_str("watch network devices"),
             Operation::Find(device) => write!(f, "find network device {device}"),
+            Operation::CreateDummy(name) => write!(f, "create dummy device {name}"),
             Operation::CreatePair(name) => write!(f, "create device pair {name}"),
             Operation::Delete(index) => write!(f, "delete network device {index}"),
             Operation::SetUp(index) => write!(f, "bring network device {index} up"),
@@ -140,6 +143,15 @@ impl Links {
                 _ => None,
             })
         }))
+    }
+
+    /// Make a device that leads nowhere (dummy). It is down.
+    ///
+    /// # Errors
+    /// `EEXIST` when the name is taken; `EOPNOTSUPP` where the kernel has no such devices; `EPERM`
+    /// without CAP_NET_ADMIN.
+    pub fn create_dummy(&self, name: &str) -> Result<(), LinkError> {
+        self.send(message::dummy(name), Verb::Create, || Operation::CreateDummy(name.to_owned()))
     }
 
     /// Make a pair of connected Ethernet devices (veth(4)): `host` here, `peer` in the network

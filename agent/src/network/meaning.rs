@@ -65,7 +65,8 @@ pub fn layout(plan: &Plan, answers: &Answers) -> Option<Layout> {
         port,
         to: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
     };
-    let needs = plan.needs.iter().filter_map(|need| need.port);
+    // What is balanced is found at the gateway's address as at any other of the host.
+    let needs = plan.needs.iter().filter(|need| !need.balanced).filter_map(|need| need.port);
     let mut inwards: Vec<_> = needs.map(|port| inward(Protocol::Tcp, port)).collect();
     if plan.resolver && answers.resolvers.contains(&GATEWAY.into()) {
         inwards.extend([Protocol::Tcp, Protocol::Udp].map(|protocol| inward(protocol, DNS)));
@@ -75,8 +76,10 @@ pub fn layout(plan: &Plan, answers: &Answers) -> Option<Layout> {
         address: own.v4,
         address6: own.v6,
         forwards: plan.ports.iter().filter(passed).map(forward).collect(),
+        balanced: plan.balanced.is_some(),
         egress: plan.interfaces.clone(),
         inward: inwards,
+        balanced_needs: plan.needs.iter().any(|need| need.balanced),
     })
 }
 
@@ -95,6 +98,8 @@ pub fn rules(plan: &Plan, answers: &Answers) -> Rules {
         outside: if private { port.inside } else { port.port },
         interface: match (&port.interface, own) {
             _ if private => None,
+            // Its clients' packets come by any interface that the balancer serves.
+            _ if plan.balanced.is_some() => None,
             (Some(name), _) => Some(index(name).unwrap_or(0)),
             // No other host knows this address, so nothing for it comes from outside.
             (None, Some(_)) => Some(LOOPBACK),

@@ -41,7 +41,7 @@ pub struct PortRule {
 }
 
 /// Addresses on the loopback interface that one instance has for itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OwnAddress {
     /// IPv4.
     pub v4: Ipv4Addr,

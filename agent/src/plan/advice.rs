@@ -221,6 +221,7 @@ mod tests {
             interfaces: None,
             connect: Vec::new(),
             address: crate::plan::PlannedAddress::Host,
+            balanced: None,
             addresses: Default::default(),
             wall: crate::plan::Wall::Empty,
             cgroup: None,

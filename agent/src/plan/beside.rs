@@ -6,23 +6,14 @@ use super::resolve::{LOG_SOCKET, NOTIFY_SOCKET};
 use super::{Plan, PlannedAddress, PlannedLogs};
 use manifest_spec::manifest::Network;
 
-/// The same plan for this command, with these variables beside or instead of the instance's own. It
-/// serves nothing, so it has no ports, no sockets and no health, and what it writes is no log of the
-/// app's. `process` tells it from other programs beside the same instance.
-pub fn beside(
-    plan: Plan,
-    command: &[String],
-    environment: &[(String, String)],
-    process: i32,
-) -> Plan {
+/// The same plan for this command. It serves nothing, so it has no ports, no sockets and no health,
+/// and what it writes is no log of the app's. `process` tells it from other programs beside the same
+/// instance.
+pub fn beside(plan: Plan, command: &[String], process: i32) -> Plan {
     let mut env = plan.env;
     // Who says that it is ready says so of the instance, and who logs there logs as the instance.
     let of_instance = [("NOTIFY_SOCKET", NOTIFY_SOCKET), ("LOG_SOCKET", LOG_SOCKET)];
     env.retain(|(name, value)| !of_instance.contains(&(name.as_str(), value.as_str())));
-    for (name, value) in environment {
-        env.retain(|(known, _)| known != name);
-        env.push((name.clone(), value.clone()));
-    }
     Plan {
         run: command.to_vec(),
         env,
@@ -34,6 +25,7 @@ pub fn beside(
         },
         logs: PlannedLogs::default(),
         health: None,
+        balanced: None,
         shares_sockets: false,
         notify: None,
         log_socket: None,

@@ -5,6 +5,7 @@
 //! plan. Never writes; asks the host only through [`facts`].
 
 pub mod advice;
+pub mod balanced;
 mod beside;
 pub mod directories;
 mod environment;
@@ -23,7 +24,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use manifest_spec::manifest::{Base, Destination, Network, Protocol};
+use manifest_spec::manifest::{Base, Destination, Listen, Network, Protocol};
 use manifest_spec::policy::AddressRange;
 use serde::Serialize;
 
@@ -31,6 +32,7 @@ use crate::cgroup::{Controller, Place};
 use crate::keep::assignment::Deployer;
 use crate::network::rules::OwnAddress;
 
+pub use balanced::Balancing;
 pub use beside::beside;
 pub use directories::Directories;
 pub use facts::HostFacts;
@@ -77,6 +79,9 @@ pub struct Plan {
     pub connect: Vec<Destination>,
     /// The address behind its wildcard and loopback binds.
     pub address: PlannedAddress,
+    /// How clients of its ports come by the balancer, which finds it at its own address; `None` for
+    /// one that they come to directly.
+    pub balanced: Option<Balancing>,
     /// Where addresses of their own come from on this host.
     pub addresses: AddressRange,
     /// What holds it to its ports and destinations.
@@ -200,6 +205,8 @@ pub struct PlannedPort {
     pub protocol: Protocol,
     /// The only interface it may be reached through.
     pub interface: Option<String>,
+    /// Where the balancer has clients find it, if that is elsewhere.
+    pub listen: Option<Listen>,
     /// Who makes its socket.
     pub maker: Maker,
     /// Key in the manifest.
@@ -215,6 +222,8 @@ pub struct Need {
     pub host: String,
     /// Its main port, if it has one.
     pub port: Option<u16>,
+    /// Whether a balancer leads there, from any address of the host.
+    pub balanced: bool,
 }
 
 /// A path the program gets.

@@ -8,12 +8,13 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use manifest_spec::manifest::{
-    Address, Base, Destination, Manifest, Network, Port, Protocol, Service,
+    Address, Base, Destination, Listen, Manifest, Network, Port, Protocol, Service,
 };
 use manifest_spec::names::ServiceName;
 use manifest_spec::policy::HostPolicy;
 use manifest_spec::{Diagnostic, Diagnostics};
 
+use super::balanced;
 use super::environment::fill;
 use super::grants::Context;
 use super::lifecycle;
@@ -58,6 +59,8 @@ pub struct Settings {
     /// Whether [`Settings::sockets`] were made by an instance of this service, in its cgroup, so
     /// that the app's own rules are on them.
     pub own_sockets: bool,
+    /// Whether a balancer stands before the ports of this service, if it can.
+    pub balanced: bool,
     /// The uid this app already has, if any.
     pub uid: Option<u32>,
     /// The address of its own that this instance holds, if it has one already.
@@ -96,6 +99,7 @@ impl Default for Settings {
             keeper: Keeper::Foreground,
             ports: Vec::new(),
             own_sockets: false,
+            balanced: false,
             uid: None,
             address: None,
             sockets: Vec::new(),
@@ -145,8 +149,10 @@ pub fn resolve(
         PathBuf::new()
     });
     let limits = limits(service, &prefix, facts, policy, &mut errors);
-    let network = network(service);
+    let network = network_of(service);
     let wall = wall(network, service, identity, facts);
+    let balanced = settings.balanced && balanced::fits(service, network, wall);
+    let balanced = balanced.then(|| balanced::balancing(service));
     let mut plan = Plan {
         app: manifest.name.to_string(),
         service: service.name.to_string(),
@@ -172,13 +178,15 @@ pub fn resolve(
             (Network::Private, _) | (_, Some(Address::Own)) => {
                 PlannedAddress::Own(settings.address)
             }
+            _ if balanced.is_some() => PlannedAddress::Own(settings.address),
             _ => PlannedAddress::Host,
         },
+        balanced,
         addresses: policy.addresses,
         // hostd counts what an instance uses up by its cgroup.
         cgroup: cgroup(&limits, wall, facts, settings.keeper == Keeper::Daemon),
         wall,
-        needs: needs(manifest, service, network),
+        needs: needs(manifest, service, network, settings.balanced, identity, facts),
         capabilities: service.access.capabilities.clone().unwrap_or_default(),
         syscalls: service.access.syscalls.clone().unwrap_or_default(),
         limits,
@@ -196,6 +204,7 @@ pub fn resolve(
         key_prefix: prefix,
     };
     errors.extend(unmovable(&plan));
+    errors.extend(balanced::out_of_reach(manifest, &plan));
     errors.extend(strays(&plan, &settings.sockets));
     plan.unenforced = unenforced(&plan, manifest, service, facts, settings);
     if let Err(error) = fill(&mut plan, service, settings) {
@@ -242,7 +251,7 @@ fn prefix(manifest: &Manifest, service: &Service) -> String {
 }
 
 /// The host's network if anything of it is granted, else none.
-fn network(service: &Service) -> Network {
+fn network_of(service: &Service) -> Network {
     let access = &service.access;
     let granted = !service.ports.is_empty()
         || !service.needs.is_empty()
@@ -365,27 +374,49 @@ fn planned(port: &Port, prefix: &str, offset: u16, settings: &Settings) -> Plann
         port: number,
         protocol: port.protocol,
         interface: port.interface.clone(),
+        listen: port.listen,
         maker: maker(port, number, &settings.sockets),
     }
 }
 
-/// A network of its own reaches the host's loopback address by its gateway.
-fn needs(manifest: &Manifest, service: &Service, network: Network) -> Vec<Need> {
+/// A network of its own reaches the host's loopback address by its gateway. With a balancer, what is
+/// needed is where that has it found.
+fn needs(
+    manifest: &Manifest,
+    service: &Service,
+    network: Network,
+    balanced: bool,
+    identity: Identity,
+    facts: &HostFacts,
+) -> Vec<Need> {
     let host = match network {
         Network::Private => GATEWAY,
         _ => Ipv4Addr::LOCALHOST,
     };
     let find = |name: &ServiceName| manifest.services.iter().find(|service| service.name == *name);
     let main = |service: &Service| {
-        service.ports.iter().find(|port| port.name.is_none()).map(|port| port.port)
+        let port = service.ports.iter().find(|port| port.name.is_none())?;
+        let listen = port.listen.filter(|_| balanced);
+        let listen = listen.unwrap_or(Listen { address: None, port: port.port });
+        Some(listen)
     };
     service
         .needs
         .iter()
-        .map(|name| Need {
-            name: name.to_string(),
-            host: host.to_string(),
-            port: find(name).and_then(main),
+        .map(|name| {
+            let needed = find(name);
+            let found = needed.and_then(main);
+            let stands = |needed: &Service| {
+                let network = network_of(needed);
+                balanced::fits(needed, network, wall(network, needed, identity, facts))
+            };
+            let address = found.and_then(|listen| listen.address);
+            Need {
+                name: name.to_string(),
+                host: address.unwrap_or(host.into()).to_string(),
+                port: found.map(|listen| listen.port),
+                balanced: balanced && needed.is_some_and(stands),
+            }
         })
         .collect()
 }

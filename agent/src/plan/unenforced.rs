@@ -17,8 +17,12 @@ const SCOPED_SOCKETS: u32 = 6;
 /// routes and rules of the host's network, other namespaces, eBPF.
 const MIGHTY: [&str; 4] = ["CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_BPF"];
 
-/// Why what a balancer would do is not done.
-const BALANCER: &str = "this version has no balancer";
+/// Why what goes by host names is not done.
+const BALANCER: &str = "this version has no front for HTTP";
+
+/// Why nothing of it is done for this service here.
+const UNBALANCED: &str =
+    "no balancer stands before it: hostd has one, as root, for ports that the program binds";
 
 /// Keys that this version can't honour and that would mislead if they were left aside.
 pub(super) fn unsupported(
@@ -140,8 +144,8 @@ pub(super) fn unenforced(
             "this host does not forward it, and the kernel can't for one interface before 6.17: the program has it only towards the host",
         );
     }
-    if !manifest.policies.is_empty() {
-        name(false, "policies", BALANCER);
+    if !manifest.policies.is_empty() && plan.balanced.is_none() {
+        name(false, "policies", UNBALANCED);
     }
     if facts.landlock == 0 {
         name(
@@ -163,8 +167,14 @@ pub(super) fn unenforced(
     if service.ready.is_some() && foreground {
         name(false, "ready", "nothing waits for a service in the foreground");
     }
-    if service.policy.is_some() {
-        name(false, "policy", BALANCER);
+    let balancing = [
+        ("policy", service.policy.is_some()),
+        ("affinity", service.affinity.is_some()),
+        ("unserved", service.unserved.is_some()),
+        ("listen", service.ports.iter().any(|port| port.listen.is_some())),
+    ];
+    for (key, _) in balancing.iter().filter(|(_, said)| *said && plan.balanced.is_none()) {
+        name(false, key, UNBALANCED);
     }
     if !plan.needs.is_empty() && foreground {
         let names: Vec<_> = plan.needs.iter().map(|need| need.name.as_str()).collect();

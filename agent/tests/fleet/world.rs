@@ -184,7 +184,7 @@ impl World {
                     State::Running | State::Stopped => Action::None,
                     // Too late, steady, or tried again.
                     State::Starting | State::Ready => self.let_due(&id),
-                    State::BackingOff | State::Failed => self.let_due(&id),
+                    State::BackingOff | State::Failed | State::Draining => self.let_due(&id),
                 };
                 self.settle();
             }

@@ -209,12 +209,14 @@ pub fn ip(text: &str) -> IpAddr {
 /// An instance with the address 10.99.0.`last`.
 pub fn layout(last: u8) -> Layout {
     Layout {
+        balanced: false,
         name: format!("demo.{last}"),
         address: [10, 99, 0, last].into(),
         address6: format!("fd99::{last}").parse().unwrap(),
         forwards: Vec::new(),
         egress: Some(Vec::new()),
         inward: Vec::new(),
+        balanced_needs: false,
     }
 }
 

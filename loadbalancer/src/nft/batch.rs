@@ -2,10 +2,10 @@
 //!
 //! Invariant: a batch is one sendmsg(2), and the kernel does all of it or nothing.
 
-use super::encode::{Attributes, INET, NETDEV, message};
 use super::field::row;
 use super::lower::lower;
 use super::{Base, Chain, Hook, Kind, Owner, Policy, Rule, Sight, Table};
+use crate::netlink::{Attributes, INET, NETDEV, message};
 
 /// NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND (netlink(7)).
 const REQUEST: u16 = 1;

@@ -3,7 +3,7 @@
 //!
 //! Invariant: a value compared with a register is as long as what was loaded into it.
 
-use super::encode::Attributes;
+use crate::netlink::Attributes;
 
 /// Where something is loaded to.
 #[derive(Debug, Clone, Copy)]

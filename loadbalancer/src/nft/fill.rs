@@ -4,9 +4,9 @@
 //! are.
 
 use super::batch::{CREATE, family};
-use super::encode::{Attributes, INET};
 use super::set::bytes;
 use super::{Batch, Content, Datum, Element, Field, Set, Table};
+use crate::netlink::{Attributes, INET};
 
 /// NFT_MSG_NEWSET and its like.
 const NEW_SET: u16 = 9;

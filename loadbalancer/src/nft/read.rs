@@ -5,13 +5,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::encode::{Attributes, INET, attribute, attributes, message};
 use super::{Content, Datum, Element, Family, Field, Set, Transport, Value};
+use crate::netlink::{ACK, Attributes, DUMP, INET, REQUEST, attribute, attributes, message};
 
-/// NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP (netlink(7)).
-const REQUEST: u16 = 1;
-const ACK: u16 = 4;
-const DUMP: u16 = 0x300;
 /// NFNL_SUBSYS_NFTABLES, and NFT_MSG_GETTABLE and its like.
 const NFTABLES: u16 = 10;
 const GET_TABLE: u16 = 1;

@@ -110,7 +110,7 @@ pub enum Transport {
 
 impl Transport {
     /// Its number (IANA's registry of protocol numbers).
-    pub(super) fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Transport::Tcp => 6,
             Transport::Udp => 17,
@@ -118,7 +118,7 @@ impl Transport {
     }
 
     /// The one of a number.
-    pub(super) fn of(number: u8) -> Option<Transport> {
+    pub(crate) fn of(number: u8) -> Option<Transport> {
         [Transport::Tcp, Transport::Udp].into_iter().find(|transport| transport.number() == number)
     }
 }

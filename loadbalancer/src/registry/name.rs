@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use manifest_spec::names::{self, ServiceName};
+use manifest_spec::names::{self, PortName, ServiceName};
 
-/// The name of a service: `api`, or `api.web` where the app has several. In DNS, `.internal`
-/// follows it.
+/// The name of a service: `api`, or `api.web` where the app has several; `api.web.metrics` is a
+/// further port of it, and `api+3.web` the service of a copy of the app with a port offset. In DNS,
+/// `.internal` follows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -16,7 +17,7 @@ pub struct BackendId(String);
 /// Why a text is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameError {
-    /// Not one or two labels.
+    /// Not one to three labels.
     Labels,
     /// A label that is no name.
     Label(names::NameError),
@@ -28,7 +29,9 @@ pub enum NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NameError::Labels => f.write_str("a service's name is APP or APP.SERVICE"),
+            NameError::Labels => {
+                f.write_str("a service's name is APP, APP.SERVICE or APP.SERVICE.PORT")
+            }
             NameError::Label(error) => error.fmt(f),
             NameError::Backend => {
                 f.write_str("a backend's name has 1 to 255 printable characters of ASCII")
@@ -45,14 +48,27 @@ impl Name {
     /// # Errors
     /// What keeps it from being a name.
     pub fn new(text: &str) -> Result<Name, NameError> {
-        let labels: Vec<_> = text.split('.').collect();
-        if labels.len() > 2 {
+        let mut labels: Vec<_> = text.split('.').collect();
+        if labels.len() > 3 {
             return Err(NameError::Labels);
         }
-        for label in labels {
+        if let Some((app, offset)) = labels[0].split_once('+')
+            && offset.parse::<u16>().is_ok_and(|number| number.to_string() == offset)
+        {
+            labels[0] = app;
+        }
+        if let Some(port) = labels.get(2) {
+            PortName::new(port).map_err(NameError::Label)?;
+        }
+        for label in labels.iter().take(2) {
             ServiceName::new(label).map_err(NameError::Label)?;
         }
         Ok(Name(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

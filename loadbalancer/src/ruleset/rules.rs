@@ -66,6 +66,11 @@ pub(super) fn arriving() -> Vec<Statements> {
     let mut rules: Vec<_> = FAMILIES
         .map(|family| vec![Statement::Choose(service(family), SERVICES.of(family).to_owned())])
         .into();
+    // Whoever means one backend by its own address is not sent to another of its service.
+    rules.extend(FAMILIES.map(|family| {
+        let own = vec![Field::Address(family, TO)];
+        vec![Statement::Member(own, LOCAL.of(family).to_owned()), Statement::Accept]
+    }));
     rules.push(vec![Statement::Local(TO), Statement::Choose(port(), PORTS.to_owned())]);
     rules
 }

@@ -25,8 +25,14 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// The reason's number; 0 where it has none.
-    pub(super) fn errno(&self) -> i32 {
+    /// There is no socket any more: errno(3) of opening another.
+    pub fn closed(errno: i32) -> WriteError {
+        let answer = Answer { sequence: 0, errno, text: None };
+        WriteError::Unread("anything: there is no socket".to_owned(), answer)
+    }
+
+    /// The reason's number (errno(3)); 0 where it has none.
+    pub fn errno(&self) -> i32 {
         match self {
             WriteError::Refused { answer, .. } | WriteError::Unread(_, answer) => answer.errno,
             _ => 0,

@@ -169,6 +169,10 @@ pub struct InstanceStatus {
     /// Its ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortStatus>,
+    /// Connections that clients have with it by the balancer, as they were counted last; absent
+    /// where nobody counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u64>,
     /// What it uses up, absent if no process runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
@@ -193,6 +197,8 @@ pub enum InstanceState {
     Ready,
     /// Its program runs and is not ready yet.
     Starting,
+    /// It is to end, and gets no new clients; those that it has are waited for.
+    Draining,
     /// It was told to end and has not yet.
     Stopping,
     /// It has ended, as wanted.

@@ -1,7 +1,8 @@
 //! The closed choices of the format: each word and what it means.
 
 use crate::decode::choice;
-use crate::manifest::{Address, Base, Days, Full, Missed, Network, Overlap, Protocol, User};
+use crate::manifest::{Address, Base, Days, Full, Missed, Network, Overlap, Protocol};
+use crate::manifest::{Unserved, User};
 
 choice!(Base {
     "system" => System: "read-only /usr and the few files of /etc a dynamically linked program needs";
@@ -27,6 +28,11 @@ choice!(User {
 choice!(Protocol {
     "tcp" => Tcp: "TCP";
     "udp" => Udp: "UDP";
+});
+
+choice!(Unserved {
+    "refuse" => Refuse: "they are refused at once";
+    "wait" => Wait: "they get no answer, and try again by themselves";
 });
 
 choice!(Overlap {

@@ -40,14 +40,31 @@ fn port(at: &At<RawPort>, name: Option<&PortName>, findings: &mut Findings<'_>) 
             .add(&at.place, at.key.clone(), "a port is either fixed or handed over as a socket")
             .hint("drop fixed: a program that takes a socket needs no rewritten bind");
     }
+    check_listen(raw, activate, findings);
     Some(Port {
         name: name.cloned(),
         port: u16::try_from(raw.port.value()?.0).ok()?,
         protocol: raw.protocol.value().copied().unwrap_or(Protocol::Tcp),
         interface: raw.interface.value().map(|interface| interface.0.clone()),
+        listen: raw.listen.value().map(|listen| listen.0),
         fixed,
         activate,
     })
+}
+
+/// A place that is found by an address alone, by an interface alone, or made by hostctl as it is.
+fn check_listen(raw: &RawPort, activate: bool, findings: &mut Findings<'_>) {
+    let Field::Given(at) = &raw.listen else { return };
+    if activate {
+        findings
+            .add(&at.place, at.key.clone(), "a port that is handed over is found where it is")
+            .hint("drop listen, or activate");
+    }
+    if at.value.0.address.is_some() && !raw.interface.is_absent() {
+        findings
+            .add(&at.place, at.key.clone(), "the address says already where the port is found")
+            .hint("drop interface, or write listen as a number");
+    }
 }
 
 /// No two ports of the app may have the same number and protocol.

@@ -5,6 +5,7 @@ use crate::decode::{At, Field, Findings};
 use crate::limits;
 use crate::manifest::{Limits, Port, Service};
 use crate::names::PolicyName;
+use crate::quantity::Span;
 use crate::raw::{RawLimits, RawService};
 use crate::suggest::did_you_mean;
 
@@ -27,6 +28,7 @@ pub(super) fn service(
     let ready = raw.ready.get().and_then(|at| lifecycle::ready(at, raw, findings));
     check_port_users(raw, findings);
     check_policy(raw.policy.get(), app, findings);
+    check_affinity(raw.affinity.get(), findings);
     let access = raw.access.value().map(|raw| access::access(raw, findings)).unwrap_or_default();
     check_interfaces(&ports, raw, findings);
     variables::check_service(raw, app, findings);
@@ -42,6 +44,9 @@ pub(super) fn service(
         count: raw.count.value().map(|count| count.0),
         needs: raw.needs.value().into_iter().flatten().map(|need| need.value.clone()).collect(),
         policy: raw.policy.value().cloned(),
+        affinity: raw.affinity.value().copied(),
+        drain: raw.drain.value().copied(),
+        unserved: raw.unserved.value().copied(),
         idle: raw.idle.value().copied(),
         access,
         limits: raw.limits.value().map(limits_of).unwrap_or_default(),
@@ -114,6 +119,17 @@ fn check_policy(policy: Option<&At<PolicyName>>, app: &App<'_>, findings: &mut F
     });
     let message = format!("there is no policy \"{}\"", at.value);
     findings.add(&at.place, at.key.clone(), message).hint(hint);
+}
+
+/// What the balancer's table can remember.
+fn check_affinity(affinity: Option<&At<Span>>, findings: &mut Findings<'_>) {
+    let Some(at) = affinity else { return };
+    let seconds = at.value.0.as_secs_f64();
+    if !(1.0..=f64::from(limits::AFFINITY_SECONDS)).contains(&seconds) {
+        findings
+            .add(&at.place, at.key.clone(), "a client stays for a second to a day")
+            .hint("write affinity = \"10m\"");
+    }
 }
 
 /// A port bound to an interface that traffic may not pass could never be reached.

@@ -3,7 +3,8 @@
 
 use manifest_spec::api::{
     AppList, AppStatus, AuditList, Changed, DeployRequest, Deployed, DiagnosticBody, Difference,
-    ErrorBody, ErrorCode, Event, EventKind, ExecRequest, History, HostStatus, LogLine,
+    ErrorBody, ErrorCode, Event, EventKind, ExecRequest, History, HostStatus, LbAddRequest,
+    LbDrainRequest, LbList, LbPolicyRequest, LbRemoveRequest, LbWeightRequest, LogLine,
     OverridesWire, PlanRequest, PortOffset, RemoveRequest, RollbackRequest, ScaleRequest,
     ServiceRequest, SinkList, SinkTestRequest, SinkTrials,
 };
@@ -61,6 +62,12 @@ fn kept() -> Vec<Kept> {
         "history": History,
         "event": Event,
         "event-of-host": Event,
+        "lb-list": LbList,
+        "lb-add-request": LbAddRequest,
+        "lb-remove-request": LbRemoveRequest,
+        "lb-weight-request": LbWeightRequest,
+        "lb-drain-request": LbDrainRequest,
+        "lb-policy-request": LbPolicyRequest,
         "log-line": LogLine,
         "sink-list": SinkList,
         "sink-entry": SinkEntry,

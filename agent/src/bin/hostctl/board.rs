@@ -167,6 +167,7 @@ pub fn state_in_words(state: InstanceState) -> (&'static str, Tone) {
         InstanceState::Running => ("running", Tone::Good),
         InstanceState::Ready => ("ready", Tone::Good),
         InstanceState::Starting => ("starting", Tone::Moving),
+        InstanceState::Draining => ("draining", Tone::Moving),
         InstanceState::Stopping => ("stopping", Tone::Moving),
         InstanceState::Stopped => ("stopped", Tone::Faint),
         InstanceState::Unhealthy => ("unhealthy", Tone::Bad),

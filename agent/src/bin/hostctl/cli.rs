@@ -2,9 +2,13 @@
 
 pub mod apps;
 mod audit;
+mod examples;
 mod hooks;
+pub mod lb;
 mod leases;
 mod logs;
+pub mod names;
+pub mod policy;
 pub mod sinks;
 
 use std::path::PathBuf;
@@ -18,9 +22,16 @@ use apps::{
     ScaleArguments, ShellArguments, StatusArguments, TopArguments,
 };
 pub use audit::{AuditArguments, AuditCommand};
+use examples::{
+    DEPLOY_EXAMPLES, EXEC_EXAMPLES, EXIT_CODES, LOGS_EXAMPLES, PLAN_EXAMPLES, RUN_EXAMPLES,
+    SINKS_EXAMPLES, TRACEBACKS_EXAMPLES,
+};
 pub use hooks::{HooksArguments, HooksCommand, NextArguments};
+pub use lb::LbArguments;
 pub use leases::{LeaseArguments, LeaseCommand, LockArguments, PortOffset};
 pub use logs::{LogsArguments, TracebacksArguments};
+pub use names::NamesArguments;
+pub use policy::PolicyArguments;
 pub use sinks::SinksArguments;
 
 /// Run programs on this host in the sandbox their manifest describes.
@@ -68,28 +79,6 @@ impl Cli {
         }
     }
 }
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0        success; with run, lock or exec, the program's own
-  1        with run, lock or exec, the program's own; with doctor, something needed is missing; with
-           --wait, it did not come to be; with status, something does not serve; with audit verify,
-           the log was tampered with
-  2        the command line is wrong; with plan --deployed, something would change
-  65       the manifest or the host policy is wrong, or the one is not allowed by the other; a schedule
-           or a time zone is none
-  66       a file that was named can't be read
-  69       this host can't do it, or no hostd answers
-  71       the kernel refused a step of the sandbox
-  73       a file can't be written, or is there already
-  75       a port, a name, a directory or a lock is held by somebody else; with apply, what runs
-           is no longer what the plan was made from
-  77       --strict or the host policy does not allow it
-  126, 127 with run, lock or exec, the program can't be executed, or does not exist
-  128+N    with run, lock or exec, the program was ended by signal N; 130 also when stopped before it started
-
-Example:
-  hostctl run app.toml --port-offset 3";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -173,6 +162,13 @@ pub enum Command {
     /// Without a command, lists them all.
     #[command(after_help = SINKS_EXAMPLES)]
     Sinks(SinksArguments),
+
+    /// Show the load balancer: services, who serves them, and change it while they run.
+    ///
+    /// hostd balances the ports of what it runs as root. Backends that it does not run can be added.
+    /// Without a command, lists the services.
+    #[command(after_help = lb::EXAMPLES)]
+    Lb(LbArguments),
 
     /// Run a command inside an instance.
     ///
@@ -288,6 +284,20 @@ pub enum Command {
     #[command(after_help = "Examples:\n  hostctl audit -n 50\n  hostctl audit verify")]
     Audit(AuditArguments),
 
+    /// Have this host's resolver find services by name.
+    ///
+    /// A service that hostd keeps is NAME.internal on its host. hostd answers for that; `doctor` says
+    /// whether the resolver asks it.
+    #[command(after_help = "Example:\n  hostctl names announce")]
+    Names(NamesArguments),
+
+    /// Try balancing policies that are programs.
+    ///
+    /// A policy of `[policies.NAME]` reads a question a line and answers with weights or slots, in
+    /// JSON. Here a plugin is held to what every plugin must do, and shown what it would do.
+    #[command(after_help = "Example:\n  hostctl policy check ./rack_aware.py")]
+    Policy(PolicyArguments),
+
     /// Print completions for a shell.
     #[command(after_help = "Example:\n  hostctl completions bash > /etc/bash_completion.d/hostctl")]
     Completions {
@@ -295,47 +305,6 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
 }
-
-const PLAN_EXAMPLES: &str = "\
-Examples:
-  hostctl plan app.toml --set limits.memory=1G --origin
-  hostctl plan app.toml --deployed";
-
-const DEPLOY_EXAMPLES: &str = "\
-Examples:
-  hostctl deploy app.toml --wait
-  hostctl deploy app.toml --set limits.memory=1G --port-offset 3";
-
-const LOGS_EXAMPLES: &str = "\
-Examples:
-  hostctl logs shop.web -f
-  hostctl logs shop --since 10m --level warn
-  hostctl logs shop --since today --where 'status>=500' --grep checkout -n 100
-  hostctl logs shop --json | jq -r .body";
-
-const SINKS_EXAMPLES: &str = "\
-Examples:
-  hostctl sinks ls shop
-  hostctl sinks add shop loki+http://127.0.0.1:3100 --when 'level>=warn'
-  hostctl sinks test shop
-  hostctl sinks remove shop loki+http://127.0.0.1:3100 --when 'level>=warn'";
-
-const TRACEBACKS_EXAMPLES: &str = "\
-Examples:
-  hostctl tracebacks shop --since today
-  hostctl tracebacks shop --show 3f9a";
-
-const EXEC_EXAMPLES: &str = "\
-Examples:
-  hostctl exec shop -- ls -l
-  hostctl exec shop.db -- pg_dump shop > shop.sql
-  hostctl exec shop.web.2 --tty -- sh";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  hostctl run app.toml --port-offset 3
-  hostctl run app.toml --set limits.memory=1G --profile dev
-  hostctl run --name site --port 8080 --read . -- python3 -m http.server 8080";
 
 /// What to read and what to put on top of it.
 #[derive(Debug, Args)]

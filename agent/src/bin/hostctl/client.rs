@@ -182,12 +182,17 @@ pub fn is_unknown(error: &Error) -> bool {
 /// The path of an app. Names have nothing that must be encoded; what is no name must not become
 /// another path.
 pub fn app_path(app: &str) -> String {
+    format!("/v1/apps/{}", encoded(app))
+}
+
+/// A text as one part of a path or a query, percent-encoded (RFC 3986, section 2.1).
+pub fn encoded(text: &str) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+');
     let encode = |byte: u8| match is_plain(&byte) {
         true => char::from(byte).to_string(),
         false => format!("%{byte:02X}"),
     };
-    format!("/v1/apps/{}", app.bytes().map(encode).collect::<String>())
+    text.bytes().map(encode).collect()
 }
 
 fn json(body: &impl Serialize) -> Bytes {

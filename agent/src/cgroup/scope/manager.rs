@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::bus::{Bus, BusError};
-use super::call::{Call, Writer};
-use super::reply::{Kind, Received};
 use super::{connect, is_booted, request};
+use crate::bus::call::{Call, Writer};
+use crate::bus::reply::{Kind, Received};
+use crate::bus::{Bus, BusError};
 
 /// How long systemd gets in all. It answers in milliseconds, but a machine that goes down is busy, and
 /// without an answer every app would be ended at once; hostd's unit has more to stop in.

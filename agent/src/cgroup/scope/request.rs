@@ -3,13 +3,13 @@
 //! Pure. Invariant: of all that systemd says only what answers this request counts, in whatever
 //! order it comes.
 
-use super::call::{Call, Value, Writer};
-use super::reply::{Kind, Malformed, Received};
+use crate::bus::call::{Call, Value, Writer};
+use crate::bus::hello;
+use crate::bus::reply::{Kind, Malformed, Received};
 
 pub(super) const SYSTEMD: &str = "org.freedesktop.systemd1";
 pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 pub(super) const OBJECT: &str = "/org/freedesktop/systemd1";
-const BUS: &str = "org.freedesktop.DBus";
 
 /// A scope to be made.
 #[derive(Debug, Clone, Copy)]
@@ -58,14 +58,6 @@ pub fn start(wanted: Wanted<'_>) -> Call {
 /// What a bus wants to hear before it passes systemd's signals on. systemd's own socket needs none
 /// of it.
 pub fn introductions() -> [Call; 3] {
-    let bus = |member, signature, body| Call {
-        destination: BUS,
-        path: "/org/freedesktop/DBus",
-        interface: BUS,
-        member,
-        signature,
-        body,
-    };
     let mut rule = Writer::default();
     rule.text(&format!(
         "type='signal',sender='{SYSTEMD}',interface='{MANAGER}',member='JobRemoved'"
@@ -78,7 +70,8 @@ pub fn introductions() -> [Call; 3] {
         signature: "",
         body: Writer::default(),
     };
-    [bus("Hello", "", Writer::default()), bus("AddMatch", "s", rule), subscribe]
+    let listen = Call { member: "AddMatch", signature: "s", body: rule, ..hello() };
+    [hello(), listen, subscribe]
 }
 
 /// How a request went.

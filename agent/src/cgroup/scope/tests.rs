@@ -5,9 +5,9 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::bus::{Bus, BusError};
 use super::manager;
 use super::request::{self, Answer, Wanted};
+use crate::bus::{Bus, BusError};
 
 /// Listen, answer the greeting with `greeting`, and then say `said`, after which the connection is
 /// held open for as long as the caller listens.

@@ -85,6 +85,35 @@ impl<'a> Change<'a> {
         Ok(conflicts)
     }
 
+    /// Those of these keys that others hold by a lease, whoever has sockets there. What an earlier
+    /// holder for the same service has left is its next one's: it is the service's own instances
+    /// that a try would meet.
+    pub(super) fn held_by_others(
+        &mut self,
+        keys: &[Key],
+        asker: &Holder,
+    ) -> rusqlite::Result<Vec<Conflict>> {
+        let mut conflicts = Vec::new();
+        for key in keys {
+            let mut held = Vec::new();
+            for row in self.room(key)? {
+                let left = row.holder.is_like(asker);
+                match self.reap(row)? {
+                    Some(row) if left && row.state == State::Quarantined => {
+                        held.extend(self.proved(vec![row])?);
+                    }
+                    row => held.extend(row),
+                }
+            }
+            let blocking = key.in_the_way(&held, |row| &row.key);
+            if !blocking.is_empty() {
+                let occupants = blocking.into_iter().map(|row| self.occupant(row)).collect();
+                conflicts.push(Conflict::Held(key.clone(), occupants));
+            }
+        }
+        Ok(conflicts)
+    }
+
     /// A port in use without a lease: by a stranger, or by an app of ours that may not.
     fn foreign(&self, key: &Key, owner: Option<Owner>) -> rusqlite::Result<Conflict> {
         let Some(owner) = owner else { return Ok(Conflict::Foreign(key.clone(), None)) };

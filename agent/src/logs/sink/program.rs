@@ -100,7 +100,7 @@ impl ProgramSink {
                 let read = read.saturating_sub(header.len());
                 let ends = part.pieces().iter().map(|piece| piece.end - start);
                 let taken = ends.take_while(|end| *end <= read).count();
-                let name = named(&self.order.command);
+                let name = named(self.order.command());
                 Answer::failed(ended(name, ending, &running.words.borrow())).after(taken)
             }
         };
@@ -128,7 +128,7 @@ impl ProgramSink {
     fn start(&self) -> io::Result<Running> {
         let (writer, input) = file::input_pipe()?;
         let (reader, output) = file::pipe()?;
-        let aside = self.starter.start(&self.order, input, output)?;
+        let aside = self.starter.start(&self.order, input, output, None)?;
         let (sender, words) = watch::channel(VecDeque::new());
         let output = pipe::Receiver::from_owned_fd(reader)?;
         let reader = Reader(tokio::task::spawn_local(listen(output, sender)));

@@ -55,6 +55,13 @@ pub(super) fn pair(host: End<'_>, peer: End<'_>, namespace: RawFd) -> RouteNetli
     RouteNetlinkMessage::NewLink(here)
 }
 
+pub(super) fn dummy(name: &str) -> RouteNetlinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    message.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Dummy)]));
+    RouteNetlinkMessage::NewLink(message)
+}
+
 fn end(end: End<'_>) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.attributes.push(LinkAttribute::IfName(end.name.to_owned()));

@@ -45,10 +45,14 @@ pub struct Layout {
     pub address6: Ipv6Addr,
     /// Ports of the host that lead to it.
     pub forwards: Vec<Forward>,
+    /// Whether a balancer leads there instead of the tables of the instance.
+    pub balanced: bool,
     /// Interfaces it may send through; `None`: any, as the host's routes have it.
     pub egress: Option<Vec<String>>,
     /// Ports of its gateway that lead to the host's loopback addresses.
     pub inward: Vec<Inward>,
+    /// Whether a balancer leads from the gateway's address to services that it needs.
+    pub balanced_needs: bool,
 }
 
 /// A leased port, on every local address of the host.
@@ -88,6 +92,32 @@ pub struct PrivateNetwork {
     namespace: OwnedFd,
     layout: Layout,
     ipv6_egress: bool,
+}
+
+/// Forwarding for clients that are sent to backends elsewhere, as long as this value lives.
+#[derive(Debug)]
+pub struct Routes(Forwarding);
+
+impl Routes {
+    /// None yet. Restores first what a killed hostctl left switched on.
+    ///
+    /// # Errors
+    /// As [`sweep`].
+    pub fn open(directories: &Directories) -> Result<Routes, PrivateError> {
+        let records = records(directories)?;
+        forwarding::sweep(&records)?;
+        Ok(Routes(Forwarding::none(records)))
+    }
+
+    /// Have every interface of the host forward what was redirected, those that came since among
+    /// them.
+    ///
+    /// # Errors
+    /// When forwarding can't be switched on an interface.
+    pub fn refresh(&mut self) -> Result<(), PrivateError> {
+        let wanted = switches(settings::interfaces()?, settings::has_ipv6());
+        self.0.refresh(wanted)
+    }
 }
 
 /// Make an instance's network. Restores first what a killed hostctl left switched on.
@@ -169,12 +199,17 @@ impl PrivateNetwork {
         }
         interfaces.sort_unstable();
         interfaces.dedup();
-        let families = Internet::of_host().switched(self.host.ipv6);
-        let switches = |interface: String| {
-            families.iter().map(move |family| Switch::new(*family, interface.clone()))
-        };
-        Ok(interfaces.into_iter().flat_map(switches).collect())
+        Ok(switches(interfaces, self.host.ipv6))
     }
+}
+
+/// Every protocol that is switched, on each of these.
+fn switches(interfaces: Vec<String>, ipv6: bool) -> Vec<Switch> {
+    let families = Internet::of_host().switched(ipv6);
+    let of = |interface: String| {
+        families.iter().map(move |family| Switch::new(*family, interface.clone()))
+    };
+    interfaces.into_iter().flat_map(of).collect()
 }
 
 impl Drop for PrivateNetwork {

@@ -72,8 +72,8 @@ pub fn door(layout: &Layout) -> Table {
 }
 
 /// The table that keeps the host from becoming a router for others where forwarding was switched
-/// on: what comes in by the interface goes to instances or, as before, nowhere. It stays when
-/// hostctl is killed, as the forwarding does.
+/// on: what comes in by the interface goes to instances, to where it was redirected or, as before,
+/// nowhere. It stays when hostctl is killed, as the forwarding does.
 pub(super) fn guard(name: String, family: Family, interface: &str) -> Table {
     let rule = vec![
         Statement::Family(family),
@@ -81,7 +81,9 @@ pub(super) fn guard(name: String, family: Family, interface: &str) -> Table {
         Statement::Device(Side::Destination, Relation::Not, instances()),
         Statement::Drop,
     ];
-    let forward = chain("forward", Kind::Filter, Hook::Forward, FILTER, vec![rule]);
+    let redirected = vec![Statement::Redirected, Statement::Accept];
+    let rules = vec![redirected, rule];
+    let forward = chain("forward", Kind::Filter, Hook::Forward, FILTER, rules);
     Table {
         sight: Sight::Inet,
         name,
@@ -114,7 +116,7 @@ impl Rules<'_> {
     fn arriving(&self) -> Vec<Statements> {
         let mut rules: Vec<Statements> =
             self.layout.inward.iter().map(|inward| self.inward(*inward)).collect();
-        for forward in &self.layout.forwards {
+        for forward in self.redirected() {
             let by = match forward.interface.as_deref() {
                 Some("lo") => continue,
                 Some(name) => Some(from(Device::Named(name.to_owned()))),
@@ -129,7 +131,7 @@ impl Rules<'_> {
     fn local(&self) -> Vec<Statements> {
         let own = |forward: &&Forward| forward.interface.as_ref().is_none_or(|name| name == "lo");
         let by = || Some(to(Device::Named("lo".to_owned())));
-        let forwards = self.layout.forwards.iter().filter(own);
+        let forwards = self.redirected().filter(own);
         forwards.flat_map(|forward| self.redirect(by(), forward)).collect()
     }
 
@@ -144,6 +146,9 @@ impl Rules<'_> {
                 port(inward.protocol, inward.to.port()),
                 Statement::Accept,
             ]);
+        }
+        if self.layout.balanced_needs {
+            rules.push(vec![self.leaving_instance(), Statement::Redirected, Statement::Accept]);
         }
         rules.push(vec![self.leaving_instance(), Statement::Drop]);
         rules
@@ -174,13 +179,26 @@ impl Rules<'_> {
         rules
     }
 
-    /// What programs of the host may say to the instance past its leased ports: nothing new.
+    /// What programs of the host may say to the instance past its leased ports: nothing new. A
+    /// balanced one is asked there how it is: what leads to its ports leads to its fellows, too.
     fn output(&self) -> Vec<Statements> {
-        vec![
+        let mut rules = vec![
             vec![self.entering_instance(), known(), Statement::Accept],
             vec![self.entering_instance(), Statement::Redirected, Statement::Accept],
-            vec![self.entering_instance(), Statement::Drop],
-        ]
+        ];
+        if self.layout.balanced {
+            rules.extend(self.layout.forwards.iter().map(|forward| {
+                let asked = port(forward.protocol, forward.inside);
+                vec![self.entering_instance(), asked, Statement::Accept]
+            }));
+        }
+        rules.push(vec![self.entering_instance(), Statement::Drop]);
+        rules
+    }
+
+    /// The ports that this table leads to the instance.
+    fn redirected(&self) -> impl Iterator<Item = &Forward> {
+        self.layout.forwards.iter().filter(|_| !self.layout.balanced)
     }
 
     /// Whom packets claim to come from where the true address would lead nowhere.

@@ -5,6 +5,7 @@
 //! question. Never asks the host, never changes anything.
 
 mod kernel;
+mod names;
 mod places;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use manifest_spec::policy::UidRange;
 use serde::Serialize;
 
 use super::HostFacts;
+pub use names::NamesFound;
 
 /// Everything that was asked.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct Answers {
     pub places: [Place; 3],
     /// The host policy: its uid range and whether the file exists, or what is wrong with it.
     pub policy: Result<(UidRange, bool), String>,
+    /// Whether services are found by their names.
+    pub names: NamesFound,
 }
 
 /// How far building an empty sandbox came.
@@ -147,6 +151,7 @@ impl Finding {
 pub fn survey(answers: &Answers) -> Vec<Finding> {
     let mut findings = kernel::findings(answers);
     findings.extend(places::findings(answers));
+    findings.push(names::findings(answers));
     findings
 }
 

@@ -28,6 +28,7 @@ fn host(uid: u32) -> Answers {
         user_namespaces: NamespaceSettings { max: Some(10_000), apparmor: None, clone: None },
         places: ["/var/lib/hostctl", "/run/hostctl", "/etc/hostctl"].map(place),
         policy: Ok((UidRange::default(), false)),
+        names: NamesFound::Known,
         facts,
     }
 }
@@ -62,6 +63,7 @@ fn every_finding_that_is_not_ok_says_what_it_costs() {
     answers.user_namespaces.max = Some(0);
     answers.facts.cgroups.lacks = vec![(Controller::Memory, Lack::NotMounted)];
     answers.policy = Err("policy.toml:1:1: ceilings: wrong".into());
+    answers.names = NamesFound::Unasked { resolved: false };
     answers.facts.kernel = (5, 10);
     (answers.facts.landlock, answers.facts.notify, answers.facts.mount_api) = (0, false, false);
     for place in &mut answers.places {
@@ -172,4 +174,17 @@ fn a_state_directory_of_others_stops_root() {
     let (finding, works) =
         changed(0, "state directory", |answers| answers.places[0].found = Found::Nothing(true));
     assert!(works, "{finding:#?}");
+}
+
+#[test]
+fn names_that_lead_nowhere_are_worth_a_note() {
+    let (finding, works) = changed(0, "names", |answers| answers.names = NamesFound::Nobody);
+    assert!(works && finding.status == Status::Ok, "nobody is missed: {finding:#?}");
+    for (resolved, word) in [(true, "systemd-resolved"), (false, "127.0.99.53:10053")] {
+        let (finding, works) =
+            changed(0, "names", |answers| answers.names = NamesFound::Unasked { resolved });
+        assert!(works);
+        assert_eq!(finding.status, Status::Note);
+        assert!(finding.remedy.unwrap().contains(word));
+    }
 }

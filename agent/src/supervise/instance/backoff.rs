@@ -12,6 +12,8 @@ pub struct Timing {
     pub ready_within: Duration,
     /// Serving for so long makes earlier failures forgotten.
     pub steady: Duration,
+    /// Clients that stay with it for so long when it is to end are cut off.
+    pub drain: Duration,
     /// The wait after the first failure. It doubles with each one in a row.
     pub first_wait: Duration,
     /// The longest of these waits.
@@ -27,6 +29,7 @@ impl Default for Timing {
         Self {
             ready_within: Duration::from_secs(60),
             steady: Duration::from_secs(10),
+            drain: Duration::from_secs(30),
             first_wait: Duration::from_millis(100),
             longest_wait: Duration::from_secs(60),
             too_many: 8,

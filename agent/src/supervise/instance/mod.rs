@@ -34,6 +34,10 @@ pub enum Happening {
     Sick(String),
     /// Nothing of it is left.
     Ended(Ending),
+    /// Others serve in its stead: it is to end once its clients have gone.
+    Drain,
+    /// Its clients have gone.
+    Drained,
     /// Somebody wants it to end.
     Stop,
 }
@@ -103,6 +107,11 @@ impl Instance {
         instance
     }
 
+    /// It is judged by other times from its next state on.
+    pub fn retime(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
     /// What is to be done now because it may not have been done before [`Instance::adopt`].
     /// Asking twice to end does no harm.
     pub fn owed(&self) -> Action {
@@ -125,6 +134,8 @@ impl Instance {
                 self.take_because(Event::Sick, Reason::Unhealthy(said), now, jitter)
             }
             Happening::Ended(ending) => self.ended(ending, now, jitter),
+            Happening::Drain => self.take(Event::Drain, now, jitter),
+            Happening::Drained => self.take(Event::Drained, now, jitter),
             Happening::Stop => self.take(Event::Stop, now, jitter),
         }
     }
@@ -145,6 +156,7 @@ impl Instance {
                 self.take_because(Event::Overdue, reason, now, jitter)
             }
             State::Ready => self.take(Event::Steady, now, jitter),
+            State::Draining => self.take(Event::Drained, now, jitter),
             State::BackingOff | State::Failed => {
                 self.restarts = self.restarts.saturating_add(1);
                 self.take(Event::Retry, now, jitter)
@@ -234,7 +246,9 @@ impl Instance {
             State::Starting | State::Ready | State::Running => {}
             // It ended because it was asked to; why it was asked is the reason.
             State::Unhealthy => return self.failed(now, jitter),
-            State::Stopping => return self.take_because(Event::Ended, reason, now, jitter),
+            State::Draining | State::Stopping => {
+                return self.take_because(Event::Ended, reason, now, jitter);
+            }
             State::BackingOff | State::Failed | State::Stopped => return Action::None,
         }
         self.reason = Some(reason);
@@ -285,6 +299,7 @@ impl Instance {
         match self.state {
             State::Starting => Some(self.timing.ready_within),
             State::Ready => Some(self.timing.steady),
+            State::Draining => Some(self.timing.drain),
             State::BackingOff => Some(self.timing.wait(self.failures, jitter)),
             State::Failed => Some(self.timing.breaker_wait),
             State::Running | State::Unhealthy | State::Stopping | State::Stopped => None,

@@ -16,6 +16,8 @@ pub enum State {
     Ready,
     /// It has served for long enough that earlier failures are forgotten.
     Running,
+    /// Others serve in its stead: no new client is sent to it, those that it has live on.
+    Draining,
     /// It was late or sick, and is being stopped in order to be started again.
     Unhealthy,
     /// It was asked to end for good.
@@ -45,6 +47,10 @@ pub enum Event {
     GaveUp,
     /// It was not ready within its time.
     Overdue,
+    /// Somebody wants it to end once its clients have gone.
+    Drain,
+    /// Its clients have gone, or their time is over.
+    Drained,
     /// Somebody wants it to end.
     Stop,
     /// The wait before the next start is over.
@@ -68,10 +74,11 @@ pub enum Action {
 
 impl State {
     /// Every state, in the order of a life.
-    pub const ALL: [State; 8] = [
+    pub const ALL: [State; 9] = [
         State::Starting,
         State::Ready,
         State::Running,
+        State::Draining,
         State::Unhealthy,
         State::Stopping,
         State::BackingOff,
@@ -83,7 +90,8 @@ impl State {
     pub fn on(self, event: Event) -> (State, Action) {
         use Action::{AskToEnd, None, OpenBreaker, Start, Wait};
         use Event as E;
-        use State::{BackingOff, Failed, Ready, Running, Starting, Stopped, Stopping, Unhealthy};
+        use State::Unhealthy;
+        use State::{BackingOff, Draining, Failed, Ready, Running, Starting, Stopped, Stopping};
         match (self, event) {
             (Starting, E::Ready) => (Ready, None),
             (Starting, E::Overdue) => (Unhealthy, AskToEnd),
@@ -97,26 +105,37 @@ impl State {
 
             (Starting | Ready | Running | Unhealthy, E::Ended) => (BackingOff, Wait),
             (Starting | Ready | Running | Unhealthy, E::GaveUp) => (Failed, OpenBreaker),
-            (Starting | Ready | Running, E::Stop) => (Stopping, AskToEnd),
+            (Starting | Ready | Running | Draining, E::Stop) => (Stopping, AskToEnd),
             // It has been asked already, and its grace runs.
-            (Unhealthy, E::Stop) => (Stopping, None),
+            (Unhealthy, E::Stop | E::Drain) => (Stopping, None),
             (Unhealthy, E::Ready | E::Steady | E::Sick | E::Overdue) => (Unhealthy, None),
+
+            (Ready | Running, E::Drain) => (Draining, None),
+            // No client was ever sent to it.
+            (Starting, E::Drain) => (Stopping, AskToEnd),
+            (Draining, E::Drained) => (Stopping, AskToEnd),
+            (Draining, E::Ended | E::GaveUp) => (Stopped, None),
+            // Whether it still answers is its clients' matter, and it is not taken back half drained.
+            (Draining, E::Ready | E::Steady | E::Sick | E::Overdue) => (Draining, None),
+            (Draining, E::Launch | E::Drain | E::Retry) => (Draining, None),
 
             (Stopping, E::Ended | E::GaveUp) => (Stopped, None),
             // Whoever wants it back has to wait for its end: nothing is asked to end half.
-            (Stopping, E::Launch | E::Stop) => (Stopping, None),
+            (Stopping, E::Launch | E::Stop | E::Drain) => (Stopping, None),
             (Stopping, E::Ready | E::Steady | E::Sick | E::Overdue) => (Stopping, None),
 
             (BackingOff | Failed | Stopped, E::Launch) => (Starting, Start),
             (BackingOff | Failed, E::Retry) => (Starting, Start),
-            (BackingOff | Failed, E::Stop) => (Stopped, None),
-            (Stopped, E::Retry | E::Stop) => (Stopped, None),
+            (BackingOff | Failed, E::Stop | E::Drain) => (Stopped, None),
+            (Stopped, E::Retry | E::Stop | E::Drain) => (Stopped, None),
             // News of a process that is gone.
             (BackingOff | Failed | Stopped, E::Ready | E::Steady | E::Sick) => (self, None),
             (BackingOff | Failed | Stopped, E::Ended | E::GaveUp | E::Overdue) => (self, None),
 
             (Starting | Ready | Running | Unhealthy, E::Launch) => (self, None),
             (Starting | Ready | Running | Unhealthy | Stopping, E::Retry) => (self, None),
+            (Starting | Ready | Running | Unhealthy | Stopping, E::Drained) => (self, None),
+            (BackingOff | Failed | Stopped, E::Drained) => (self, None),
         }
     }
 
@@ -129,7 +148,7 @@ impl State {
     pub fn is_alive(self) -> bool {
         match self {
             State::Starting | State::Ready | State::Running => true,
-            State::Unhealthy | State::Stopping => true,
+            State::Draining | State::Unhealthy | State::Stopping => true,
             State::BackingOff | State::Failed | State::Stopped => false,
         }
     }
@@ -140,6 +159,7 @@ impl State {
             State::Starting => "starting",
             State::Ready => "ready",
             State::Running => "running",
+            State::Draining => "draining",
             State::Unhealthy => "unhealthy",
             State::Stopping => "stopping",
             State::BackingOff => "backing-off",
@@ -162,7 +182,7 @@ impl fmt::Display for State {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 9] = [
+    pub const ALL: [Event; 11] = [
         Event::Launch,
         Event::Ready,
         Event::Steady,
@@ -170,6 +190,8 @@ impl Event {
         Event::Ended,
         Event::GaveUp,
         Event::Overdue,
+        Event::Drain,
+        Event::Drained,
         Event::Stop,
         Event::Retry,
     ];

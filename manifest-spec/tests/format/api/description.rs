@@ -7,10 +7,11 @@ use manifest_spec::api::{
     AppList, AppStatus, AppSummary, AuditEntry, AuditList, AuditOutcome, Change, ChangeKind,
     Changed, DeployRequest, Deployed, DiagnosticBody, Difference, Effect, ErrorBody, ErrorCode,
     Event, EventKind, ExecRequest, FailedRollout, History, HostDirectories, HostStatus,
-    InstanceState, InstanceStatus, LogFlow, LogLine, ManifestSource, OverridesWire, PlanRequest,
-    PortStatus, Pressure, RemoveRequest, RollbackRequest, Rollout, ScaleRequest, ServiceRequest,
-    ServiceStatus, SinkList, SinkStatus, SinkTestRequest, SinkTrial, SinkTrials, Terminal, Usage,
-    VersionEntry, VersionState, Wanted,
+    InstanceState, InstanceStatus, LbAddRequest, LbBackend, LbDrainRequest, LbList, LbPlace,
+    LbPolicyRequest, LbRemoveRequest, LbService, LbState, LbWeightRequest, LogFlow, LogLine,
+    ManifestSource, OverridesWire, PlanRequest, PortStatus, Pressure, RemoveRequest,
+    RollbackRequest, Rollout, ScaleRequest, ServiceRequest, ServiceStatus, SinkList, SinkStatus,
+    SinkTestRequest, SinkTrial, SinkTrials, Terminal, Usage, VersionEntry, VersionState, Wanted,
 };
 use manifest_spec::log::Severity;
 use manifest_spec::log::metrics::{SinkError, SinkMetrics, SinkState};
@@ -82,7 +83,8 @@ fn types() -> Vec<(&'static str, Vec<&'static str>)> {
         ServiceStatus PortStatus InstanceStatus InstanceState Usage Pressure LogFlow ServiceRequest
         ScaleRequest Changed ManifestSource OverridesWire DeployRequest Deployed PlanRequest
         Difference Change ChangeKind Effect RollbackRequest RemoveRequest History VersionEntry
-        VersionState Event EventKind LogLine Severity SinkList SinkStatus SinkMetrics
+        VersionState Event EventKind LbList LbService LbPlace LbBackend LbState LbAddRequest
+        LbRemoveRequest LbWeightRequest LbDrainRequest LbPolicyRequest LogLine Severity SinkList SinkStatus SinkMetrics
         SinkState SinkError SinkEntry SinkName SinkTestRequest SinkTrials SinkTrial ExecRequest Terminal AuditEntry AuditOutcome AuditList
         ErrorBody DiagnosticBody ErrorCode
     }

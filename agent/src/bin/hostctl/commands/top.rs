@@ -55,12 +55,19 @@ pub fn top(arguments: &TopArguments, place: &Place, ui: &Ui) -> Result<ExitCode,
     })
 }
 
-enum Pause {
+/// What comes after a page.
+pub(super) enum Pause {
+    /// The next one.
     Over,
+    /// Nothing.
     Enough,
 }
 
-async fn pause(signals: &mut Arriving, keys: &mut mpsc::Receiver<u8>) -> Result<Pause, Error> {
+/// Wait for the next page, or for somebody who has seen enough.
+pub(super) async fn pause(
+    signals: &mut Arriving,
+    keys: &mut mpsc::Receiver<u8>,
+) -> Result<Pause, Error> {
     let end = Instant::now() + EVERY;
     loop {
         tokio::select! {
@@ -79,7 +86,7 @@ async fn pause(signals: &mut Arriving, keys: &mut mpsc::Receiver<u8>) -> Result<
 }
 
 /// Keys as they are typed. A thread reads them: not every terminal can be waited for otherwise.
-fn keys() -> mpsc::Receiver<u8> {
+pub(super) fn keys() -> mpsc::Receiver<u8> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::spawn(move || {
         let [input, ..] = host_sys::file::standard();

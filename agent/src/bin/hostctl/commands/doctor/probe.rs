@@ -7,17 +7,22 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use agent::dns;
+use agent::network::names::look_up;
 use agent::plan::HostFacts;
 use agent::source::{self, SourceError};
 use host_sys::mount::{Attributes, new_filesystem};
 use host_sys::process::{Exit, Namespaces, spawn};
 
-use super::survey::{Answers, Found, NamespaceSettings, Place, Trial};
+use super::survey::{Answers, Found, NamesFound, NamespaceSettings, Place, Trial};
 
 /// What the process in the trial sandbox says when it ends.
 const NO_MAP: u8 = 1;
 const NO_MOUNTS: u8 = 2;
 const NO_PROCESSES: u8 = 3;
+
+/// There as long as systemd-resolved runs (systemd-resolved.service(8)).
+const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
 /// Ask.
 pub fn probe(facts: HostFacts) -> Answers {
@@ -33,6 +38,7 @@ pub fn probe(facts: HostFacts) -> Answers {
         },
         places: places.map(|path| Place { path: path.clone(), found: look(path, facts.uid) }),
         policy: policy(&directories.policy()),
+        names: names(),
         facts,
     }
 }
@@ -82,6 +88,18 @@ fn mapped_uids() -> Vec<(u64, u64)> {
 /// A number in /proc/sys; `None` where this kernel has no such file.
 fn setting(name: &str) -> Option<u64> {
     std::fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
+}
+
+/// Whether a hostd answers for names of services, and this host's resolver asks it.
+fn names() -> NamesFound {
+    if !dns::responder::answers(dns::PLACE) {
+        return NamesFound::Nobody;
+    }
+    let name = format!("{}.{}", dns::PROBE, dns::DOMAIN);
+    match look_up(&[name], &mut || {}) {
+        Ok(_) => NamesFound::Known,
+        Err(_) => NamesFound::Unasked { resolved: Path::new(RESOLVED).exists() },
+    }
 }
 
 fn look(path: &Path, caller: u32) -> Found {

@@ -1,14 +1,38 @@
 //! A connection to whoever speaks D-Bus at a socket: proving who we are, calls out, messages in.
 //!
 //! Invariant: nothing here waits beyond the connection's end of time. Knows nothing of systemd.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`call`], [`reply`] | messages as bytes |
+
+pub mod call;
+pub mod reply;
 
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
 
-use super::call::Call;
-use super::reply::{self, Malformed, Received};
+use call::{Call, Writer};
+use reply::{Malformed, Received};
+
+/// The system bus (D-Bus Specification, "System message bus").
+pub const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+
+/// What a bus is told first.
+#[must_use]
+pub fn hello() -> Call {
+    const BUS: &str = "org.freedesktop.DBus";
+    Call {
+        destination: BUS,
+        path: "/org/freedesktop/DBus",
+        interface: BUS,
+        member: "Hello",
+        signature: "",
+        body: Writer::default(),
+    }
+}
 
 /// Why a connection is of no more use.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! D-Bus method calls as bytes (D-Bus Specification, "Marshaling" and "Message Format").
 //!
 //! Pure. Invariant: everything is aligned as the specification says, in little-endian order. Knows
-//! only the types its callers need: no descriptors, no nested containers, and nothing of systemd's.
+//! only the types its callers need: no descriptors and nothing of systemd's.
+
+use std::net::{IpAddr, SocketAddr};
 
 /// Codes of header fields ("Header Fields"), here and in what comes back.
 pub mod field {
@@ -127,6 +129,46 @@ impl Writer {
         }
     }
 
+    /// `i`; negative numbers are nobody's yet.
+    pub fn index(&mut self, index: u32) {
+        self.number32(index);
+    }
+
+    /// `b`.
+    pub fn flag(&mut self, flag: bool) {
+        self.number32(u32::from(flag));
+    }
+
+    /// `a(sb)`: names and whether each is so.
+    pub fn flags(&mut self, flags: &[(&str, bool)]) {
+        self.array(8, |writer| {
+            for (name, flag) in flags {
+                writer.align(8);
+                writer.text(name);
+                writer.flag(*flag);
+            }
+        });
+    }
+
+    /// `a(iayqs)`: servers by family (AF_INET, AF_INET6), address, port, and the name that their
+    /// certificates have; none here.
+    pub fn servers(&mut self, servers: &[SocketAddr]) {
+        self.array(8, |writer| {
+            for server in servers {
+                writer.align(8);
+                let (family, address) = match server.ip() {
+                    IpAddr::V4(four) => (2, four.octets().to_vec()),
+                    IpAddr::V6(six) => (10, six.octets().to_vec()),
+                };
+                writer.number32(family);
+                writer.array(1, |writer| writer.bytes.extend(address));
+                writer.align(2);
+                writer.bytes.extend(server.port().to_le_bytes());
+                writer.text("");
+            }
+        });
+    }
+
     /// `a(sv)`: names and values.
     pub fn properties(&mut self, properties: &[(&str, Value)]) {
         self.array(8, |writer| {
@@ -173,6 +215,25 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Written down by hand from the specification too.
+    #[test]
+    fn structures_begin_at_multiples_of_eight() {
+        let mut body = Writer::default();
+        body.index(3);
+        body.servers(&["127.0.99.53:10053".parse().unwrap(), "[::1]:53".parse().unwrap()]);
+        let mut expected = vec![3, 0, 0, 0, 57, 0, 0, 0];
+        expected.extend([2, 0, 0, 0, 4, 0, 0, 0, 127, 0, 99, 53, 0x45, 0x27, 0, 0]);
+        expected.extend([0, 0, 0, 0, 0, 0, 0, 0]);
+        expected.extend([10, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        expected.extend([0, 0, 0, 0, 0, 0, 0, 1, 53, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(body.bytes, expected);
+        let mut body = Writer::default();
+        body.flags(&[("internal", true)]);
+        let mut expected = vec![20, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0];
+        expected.extend(b"internal\0\0\0\0\x01\0\0\0");
+        assert_eq!(body.bytes, expected);
+    }
 
     /// Written down by hand from the specification.
     #[test]

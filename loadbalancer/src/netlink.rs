@@ -1,21 +1,27 @@
-//! Attributes and headers of netlink (netlink(7), libnl's attribute format).
+//! Attributes and headers of netlink (netlink(7), libnl's attribute format), as the subsystems of
+//! netfilter use them.
 //!
 //! Invariant: every attribute starts at a multiple of four bytes and says its length without the
-//! padding. Numbers of nf_tables are big-endian.
+//! padding; no byte outside what is read is touched, whatever lengths it claims. Numbers are
+//! big-endian.
 
+/// NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP (netlink(7)).
+pub(crate) const REQUEST: u16 = 1;
+pub(crate) const ACK: u16 = 4;
+pub(crate) const DUMP: u16 = 0x300;
 /// NLA_F_NESTED.
 const NESTED: u16 = 1 << 15;
 /// NFPROTO_INET, NFPROTO_NETDEV.
-pub(super) const INET: u8 = 1;
-pub(super) const NETDEV: u8 = 5;
+pub(crate) const INET: u8 = 1;
+pub(crate) const NETDEV: u8 = 5;
 
 /// A row of attributes.
 #[derive(Debug, Default)]
-pub(super) struct Attributes(Vec<u8>);
+pub(crate) struct Attributes(Vec<u8>);
 
 impl Attributes {
     /// Bytes as they are.
-    pub(super) fn bytes(&mut self, kind: u16, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, kind: u16, value: &[u8]) {
         self.0.extend(((4 + value.len()) as u16).to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
         self.0.extend(value);
@@ -23,32 +29,43 @@ impl Attributes {
     }
 
     /// A string, which ends with a zero.
-    pub(super) fn string(&mut self, kind: u16, value: &str) {
+    pub(crate) fn string(&mut self, kind: u16, value: &str) {
         self.bytes(kind, &[value.as_bytes(), &[0]].concat());
     }
 
     /// A number of 32 bits.
-    pub(super) fn number(&mut self, kind: u16, value: u32) -> &mut Self {
+    pub(crate) fn number(&mut self, kind: u16, value: u32) -> &mut Self {
         self.bytes(kind, &value.to_be_bytes());
         self
     }
 
     /// Attributes within an attribute.
-    pub(super) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Attributes)) {
+    pub(crate) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Attributes)) {
         let mut inner = Attributes::default();
         fill(&mut inner);
         self.row(kind, inner);
     }
 
+    /// Attributes within an attribute, as somebody else has encoded them.
+    pub(crate) fn nested(&mut self, kind: u16, inner: &[u8]) {
+        self.bytes(kind | NESTED, inner);
+    }
+
     /// The same, of attributes that are there.
-    pub(super) fn row(&mut self, kind: u16, inner: Attributes) {
-        self.bytes(kind | NESTED, &inner.0);
+    pub(crate) fn row(&mut self, kind: u16, inner: Attributes) {
+        self.nested(kind, &inner.0);
+    }
+
+    /// The row as it is sent.
+    #[cfg(test)]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
 /// The attributes of a row, up to the first that is malformed: their kinds without flags, and what
 /// is in them.
-pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let [a, b, c, d, ..] = *bytes else { return None };
         let length = usize::from(u16::from_ne_bytes([a, b]));
@@ -60,12 +77,12 @@ pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
 }
 
 /// The first attribute of a kind.
-pub(super) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(crate) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
 }
 
 /// Add a message: nlmsghdr, nfgenmsg, attributes.
-pub(super) fn message(
+pub(crate) fn message(
     bytes: &mut Vec<u8>,
     kind: u16,
     flags: u16,
