@@ -13,8 +13,8 @@ use crate::bus::{Bus, BusError};
 /// without an answer every app would be ended at once; hostd's unit has more to stop in.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long it gets each time: one that was just executed anew, or closes its buses, may never answer
-/// somebody whom it has let in.
+/// How long it gets each time. Another connection costs little, and one that is never answered would
+/// cost every app its order.
 const EACH: Duration = Duration::from_secs(3);
 
 /// Between two times, where the first one failed at once.
