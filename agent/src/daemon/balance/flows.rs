@@ -140,6 +140,7 @@ impl World {
         }
         let took = now.elapsed();
         self.weigh();
+        self.look_at_usage();
         self.ask_plugins();
         let draining = self.draining();
         for name in &draining {
