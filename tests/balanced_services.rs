@@ -168,3 +168,36 @@ fn what_bound_the_hosts_port_gives_way_to_what_is_balanced_and_back() {
         assert_eq!(journal.count("web", "start"), 3);
     });
 }
+
+#[test]
+fn clients_stay_where_they_are_asked_to_and_wait_where_they_may() {
+    with(|_, _, hostd| {
+        hostd.deploy_and_wait(&web("host", "", "count = 3\naffinity = \"1m\""));
+        assert_eq!(distinct(20).len(), 1, "one client, one instance");
+        hostd.deploy_and_wait(&web("host", "", "count = 3\npolicy = \"source-hash\""));
+        assert_eq!(distinct(20).len(), 1);
+        hostd.deploy_and_wait(&web("host", "", "count = 3\npolicy = \"random\""));
+        assert_eq!(distinct(64).len(), 3);
+        let started = |hostd: &Hostd<'_>| hostd.instances("web")[0]["started_ms"].clone();
+        let before = started(hostd);
+        hostd.deploy_and_wait(&web("host", "", "count = 3\npolicy = \"p2c\"\ndrain = \"9s\""));
+        assert_eq!(started(hostd), before, "a policy starts nothing anew");
+        assert_eq!(distinct(64).len(), 3);
+
+        // While nobody serves: refused, or left waiting.
+        let silent = |rest: &str| {
+            web("wait notify", "", &format!("ready = \"notify\"\n{rest}"))
+                .replace("\"web\"", "\"silent\"")
+                .replace("8080", "8090")
+        };
+        let meets = || {
+            let place = "127.0.0.1:8090".parse().unwrap();
+            let limit = std::time::Duration::from_millis(300);
+            std::net::TcpStream::connect_timeout(&place, limit).unwrap_err().kind()
+        };
+        hostd.deploy(&silent(""));
+        assert_eq!(meets(), std::io::ErrorKind::ConnectionRefused);
+        hostd.deploy(&silent("unserved = \"wait\""));
+        assert_eq!(meets(), std::io::ErrorKind::TimedOut);
+    });
+}

@@ -226,6 +226,18 @@ while True:
     client.sendall(b'the database')
     client.close()
 "#;
+    with(|_, _, hostd| {
+        let said = hostd.post(
+            "/v1/deploy",
+            &hostd.deployment(
+                "name = \"shop\"\n[services.db]\nrun = \"true\"\n\
+             port = { port = 5432, interface = \"lo\" }\n[services.web]\nrun = \"true\"\n\
+             port = 8080\nneeds = [\"db\"]\naccess.network = \"private\"\n",
+            ),
+        );
+        let said = said.refused(422);
+        assert!(said.contains("db is found at one place alone"), "{said}");
+    });
     for (db, web) in [("host", "host"), ("host", "private"), ("private", "private")] {
         with(|_, scene, hostd| {
             scene.write("db.py", ANSWERS);

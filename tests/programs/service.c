@@ -191,8 +191,9 @@ int main(int words, char **word)
         fcntl(listener, F_SETFL, O_NONBLOCK);
     }
     if (notify && !ends) {
-        say_ready();
+        // In this order: what follows from the word may be noted at once by another.
         note("ready");
+        say_ready();
     }
     work(listener);
     note("end");

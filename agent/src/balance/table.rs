@@ -80,6 +80,14 @@ impl Table {
         Ok(table)
     }
 
+    /// Whether somebody else has made the table since this found that there was none.
+    pub fn is_taken(&mut self) -> bool {
+        match &mut self.hand {
+            Hand::Empty(socket) => Writer::is_present(socket).unwrap_or(false),
+            Hand::Full(_) | Hand::Lost => false,
+        }
+    }
+
     /// Whether the kernel does what was last asked for.
     pub fn is_in_force(&self) -> bool {
         self.in_force

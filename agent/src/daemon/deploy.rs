@@ -68,6 +68,7 @@ impl World {
         request: &DeployRequest,
         peer: &Peer,
     ) -> Result<Deployed, ErrorBody> {
+        self.look_at_table();
         let (allow, strict) = (request.allow_unenforced, request.strict);
         let drafted =
             self.draft(&request.manifest, &request.overrides, peer, Verb::Deploy, (allow, strict))?;

@@ -143,6 +143,9 @@ async fn live(
     let systemd = Systemd::new();
     systemd.say("READY=1");
     say(&world.greeting(&place));
+    if let Some(why) = world.unbalanced().filter(|_| host_sys::creds::effective().0 == 0) {
+        say(&format!("the ports of services are not balanced: {why}"));
+    }
     let ending = attend(&mut world, &mut receiver, &systemd, say).await;
     systemd.say("STOPPING=1");
     say(&ending.farewell(&world));

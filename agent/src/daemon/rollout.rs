@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use manifest_spec::api::{EventKind, VersionState, Wanted};
 
 use super::chronicle::About;
-use super::live::Live;
+use super::live::{Live, timing};
 use super::record::Failure;
 use super::world::{App, World};
 use crate::fleet::{self, Actual, ActualInstance, Desired, DesiredApp};
@@ -64,6 +64,10 @@ impl World {
     pub(super) fn adopt_into(&mut self, name: &Name, version: u32) -> bool {
         let Some(live) = self.live.get_mut(name) else { return false };
         live.version = version;
+        let service = self.apps.get(&name.app).and_then(|app| app.service(version, &name.service));
+        if let Some(service) = service {
+            live.instance.retime(timing(service));
+        }
         if let Some(folder) = &live.folder
             && let Ok(Some(mut assignment)) = folder.assignment()
         {

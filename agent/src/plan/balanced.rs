@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use manifest_spec::manifest::{Address, Network, Service, Unserved};
+use manifest_spec::Diagnostic;
+use manifest_spec::manifest::{Address, Manifest, Network, Service, Unserved};
 use manifest_spec::names::PolicyName;
 
-use super::Wall;
+use super::{Need, Plan, Wall};
 
 /// Why none stands before a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,27 @@ pub fn unfit(service: &Service, network: Network, wall: Wall) -> Option<Unfit> {
         _ if wall != Wall::Cgroup => Some(Unfit::NoWall),
         _ => None,
     }
+}
+
+/// Needs that a private network does not lead to: it reaches what is balanced at its gateway, which
+/// is an address of the host, and no port of one interface or one address is found there.
+pub(super) fn out_of_reach(manifest: &Manifest, plan: &Plan) -> Vec<Diagnostic> {
+    let is_narrow = |name: &str| {
+        let service = manifest.services.iter().find(|service| service.name.as_str() == name);
+        let main = service.and_then(|one| one.ports.iter().find(|port| port.name.is_none()));
+        main.is_some_and(|port| {
+            port.interface.is_some() || port.listen.is_some_and(|listen| listen.address.is_some())
+        })
+    };
+    let narrow = |need: &&Need| need.balanced && is_narrow(&need.name);
+    let private = plan.network == Network::Private;
+    let told = |need: &Need| {
+        let name = &need.name;
+        let message = format!("{name} is found at one place alone, where no private network leads");
+        let hint = format!("leave out interface and address of {name}'s port");
+        Diagnostic::new(format!("{}needs", plan.key_prefix), message).with_hint(hint)
+    };
+    plan.needs.iter().filter(|_| private).filter(narrow).map(told).collect()
 }
 
 /// For how long clients of an instance that is to end are waited for.

@@ -204,6 +204,7 @@ pub fn resolve(
         key_prefix: prefix,
     };
     errors.extend(unmovable(&plan));
+    errors.extend(balanced::out_of_reach(manifest, &plan));
     errors.extend(strays(&plan, &settings.sockets));
     plan.unenforced = unenforced(&plan, manifest, service, facts, settings);
     if let Err(error) = fill(&mut plan, service, settings) {

@@ -207,6 +207,19 @@ impl World {
         }
     }
 
+    /// Why nothing is balanced, if that is so.
+    pub fn unbalanced(&self) -> Option<&str> {
+        self.balance.why_not()
+    }
+
+    /// See whether another hostd of this network balances by now, before something new is promised.
+    pub(super) fn look_at_table(&mut self) {
+        if self.balance.table.as_mut().is_ok_and(Table::is_taken) {
+            let registry = &self.balance.registry;
+            self.balance.table = Table::take(registry).map_err(|why| why.to_string());
+        }
+    }
+
     /// Make the table what follows from how things stand.
     pub(super) fn serve(&mut self) {
         if self.balance.table.is_err() {

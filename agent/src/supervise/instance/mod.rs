@@ -107,6 +107,11 @@ impl Instance {
         instance
     }
 
+    /// It is judged by other times from its next state on.
+    pub fn retime(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
     /// What is to be done now because it may not have been done before [`Instance::adopt`].
     /// Asking twice to end does no harm.
     pub fn owed(&self) -> Action {
