@@ -94,12 +94,13 @@ impl Bus {
         let stream = BufReader::new(UnixStream::connect(socket)?);
         let mut bus = Bus { stream, end, serial: 0 };
         let digits: String = uid.to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
-        bus.write(format!("\0AUTH EXTERNAL {digits}\r\n").as_bytes())?;
+        // BEGIN at once, as systemd's own clients do. A call that systemd reads together with BEGIN
+        // stays unread until something else comes; after its answer, none can.
+        bus.write(format!("\0AUTH EXTERNAL {digits}\r\nBEGIN\r\n").as_bytes())?;
         let answer = bus.line()?;
         if !answer.starts_with("OK ") {
             return Err(BusError::Rejected(answer));
         }
-        bus.write(b"BEGIN\r\n")?;
         Ok(bus)
     }
 

@@ -9,9 +9,16 @@ use crate::bus::call::{Call, Writer};
 use crate::bus::reply::{Kind, Received};
 use crate::bus::{Bus, BusError};
 
-/// How long systemd gets. It answers in milliseconds, but a machine that goes down is busy, and without
-/// an answer every app would be ended at once; hostd's unit has twice this to stop in.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long systemd gets in all. It answers in milliseconds, but a machine that goes down is busy, and
+/// without an answer every app would be ended at once; hostd's unit has more to stop in.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long it gets each time. Another connection costs little, and one that is never answered would
+/// cost every app its order.
+const EACH: Duration = Duration::from_secs(3);
+
+/// Between two times, where the first one failed at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the host is about to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +37,21 @@ pub fn outlook() -> Outlook {
     if !is_booted() {
         return Outlook::On("not run by systemd".to_owned());
     }
-    let asked = connect(Instant::now() + PATIENCE).map_err(|error| error.to_string());
-    let said = asked.and_then(|(mut bus, _, before)| {
-        state(&mut bus, before).map_err(|error| error.to_string())
-    });
-    match said {
-        Ok(state) if state == "stopping" => Outlook::Down,
-        Ok(state) => Outlook::On(state),
-        Err(why) => Outlook::Unknown(why),
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match ask(end.min(Instant::now() + EACH)) {
+            Ok(state) if state == "stopping" => return Outlook::Down,
+            Ok(state) => return Outlook::On(state),
+            Err(why) if Instant::now() + PAUSE >= end => return Outlook::Unknown(why),
+            Err(_) => std::thread::sleep(PAUSE),
+        }
     }
+}
+
+/// Ask once, until `end` at the latest.
+fn ask(end: Instant) -> Result<String, String> {
+    let (mut bus, socket, before) = connect(end).map_err(|error| error.to_string())?;
+    state(&mut bus, before).map_err(|error| format!("{socket}: {error}"))
 }
 
 /// What systemd says of itself: `running`, `degraded`, `stopping` …

@@ -20,7 +20,7 @@ fn stand_in(name: &str, greeting: &'static [u8], said: Vec<u8>) -> PathBuf {
         std::fs::remove_file(bound).unwrap();
         let mut heard = [0; 64];
         let count = stream.read(&mut heard).unwrap();
-        assert_eq!(&heard[..count], b"\0AUTH EXTERNAL 3432\r\n");
+        assert_eq!(&heard[..count], b"\0AUTH EXTERNAL 3432\r\nBEGIN\r\n", "in one piece");
         stream.write_all(greeting).unwrap();
         stream.write_all(&said).unwrap();
         while stream.read(&mut heard).is_ok_and(|count| count > 0) {}
