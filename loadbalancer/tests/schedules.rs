@@ -2,6 +2,9 @@
 //!
 //! `cron_golden.tsv` has the cases: expression, zone, an instant, the five instants after it.
 
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // a test that can't go on should stop there
+
 use std::path::Path;
 use std::sync::Arc;
 
