@@ -58,10 +58,10 @@ const SHOP: &str = r#"
 name = "shop"
 [services.web]
 run = "sleep 1000"
-port = 8080
+port = 8081
 [services.db]
 run = "sleep 1000"
-port = 5432
+port = { port = 5432, listen = "127.0.0.7:5432" }
 [services.worker]
 run = "sleep 1000"
 "#;
@@ -76,14 +76,15 @@ fn a_service_is_found_by_its_name_as_long_as_it_is_deployed() {
         let hostd = Hostd::start(&scene);
         assert_eq!(doctor(&scene)["what"], "NAME.internal leads to services", "{}", hostd.log());
         assert_eq!(addresses(&scene, "demo.internal"), Vec::<String>::new());
-        scene.shell_app("exec sleep 1000", "port = 8081\n");
+        scene.shell_app("exec sleep 1000", "port = 8080\n");
         let text = std::fs::read_to_string(scene.app().join("app.toml")).unwrap();
         hostd.deploy(&text);
         hostd.deploy(SHOP);
         let here = ["127.0.0.1", "::1"];
-        for name in ["demo.internal", "DEMO.Internal", "shop.web.internal", "shop.db.internal"] {
+        for name in ["demo.internal", "DEMO.Internal", "shop.web.internal"] {
             assert_eq!(addresses(&scene, name), here, "{name}");
         }
+        assert_eq!(addresses(&scene, "shop.db.internal"), ["127.0.0.7"], "where it listens");
         // No port, no service; and what has names below it is no service either.
         for name in ["shop.worker.internal", "shop.internal", "web.internal", "example.com"] {
             assert_eq!(addresses(&scene, name), Vec::<String>::new(), "{name}");

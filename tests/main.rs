@@ -54,6 +54,7 @@ mod own_ports;
 mod own_terminal;
 mod passed_sockets;
 mod policies;
+mod policies_in_force;
 mod private_network;
 mod private_ports;
 mod private_traces;

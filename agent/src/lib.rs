@@ -44,6 +44,7 @@
 //! | `RUN/forwarding/NETNS-FAMILY-INTERFACE` | [`network`] | [`network`] | while needed |
 //! | `RUN/forwarding/lock` | nobody | [`network`] | a boot |
 //! | `RUN/instances/APP.SERVICE.N/` | hostd, [`keep`] | hostd, [`keep`] | an instance |
+//! | `RUN/policies/SERVICE.json` | hostd | hostd | a boot: what a policy that is a program answered last |
 //! | `STATE/logs/APP/SERVICE.N/SEQ.log` | [`logs`] | [`logs`] | as `logs.keep` says |
 //! | `STATE/logs/APP/SERVICE.N/lock` | nobody | [`logs`] | with the folder |
 //! | `STATE/logs/APP/SERVICE.N/cursors.json` | [`logs`] | [`logs`] | with the folder: how far each sink was |

@@ -327,7 +327,7 @@ fn state(state: State) -> InstanceState {
 }
 
 /// What an instance uses up now.
-fn measured(live: &Live, service: Option<&Service>) -> Option<Usage> {
+pub(super) fn measured(live: &Live, service: Option<&Service>) -> Option<Usage> {
     let folder = live.status.as_ref()?.cgroup.as_ref()?;
     let folder = std::fs::File::open(folder).ok()?;
     let usage = usage::Usage::read(folder.as_fd());

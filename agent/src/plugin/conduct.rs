@@ -185,9 +185,16 @@ impl Conduct {
         }
     }
 
-    /// There is something new to ask.
-    pub fn want(&mut self) {
-        self.wanted = true;
+    /// One that follows another, or another hostd: what was answered before stands for a while.
+    #[must_use]
+    pub fn after(deadline: Duration, answer: Answer) -> Conduct {
+        let failing_since = Some(Duration::ZERO);
+        Conduct { answer: Some(answer), failing_since, ..Conduct::new(deadline) }
+    }
+
+    /// There is something new to ask, or nothing that could be asked.
+    pub fn want(&mut self, something: bool) {
+        self.wanted = something;
     }
 
     /// What is to be done now, if anything.

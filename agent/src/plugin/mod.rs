@@ -15,16 +15,17 @@
 //!
 //! # For the daemon
 //!
-//! [`Plugins::ask`] whenever a service's backends or their measurements have changed, and at least
-//! every few seconds: the newest question waits until the plugin has answered the one before, and
-//! those between are never asked. [`News`] comes whenever [`Plugins::standing`] has changed:
+//! [`Plugins::ask`] as often as one likes: what has not changed is asked every few seconds only, the
+//! newest question waits until the plugin has answered the one before, and those between are never
+//! asked. [`News`] comes whenever [`Plugins::standing`] has changed:
 //!
 //! | standing | policy of the service |
 //! | --- | --- |
 //! | [`Standing::Answer`], [`Standing::Kept`] | `Policy::Given(answer)` |
 //! | [`Standing::Nothing`], [`Standing::Fallback`] | the declared `fallback`, else round robin |
 //!
-//! With [`Plugins::retire`] a plugin ends, as when its service goes or has another policy.
+//! With [`Plugins::keep`] others end. A daemon that remembers answers over its own end gives them back
+//! with [`Plugins::remember`].
 
 pub mod conduct;
 pub mod kit;
@@ -39,7 +40,7 @@ use std::time::{Duration, Instant};
 use manifest_spec::plugin::{Answer, AnswerError, Backend, Question, VERSION};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep_until;
+use tokio::time::{MissedTickBehavior, sleep_until};
 
 use crate::aside::OfPolicy;
 use crate::aside::start::Starter;
@@ -50,6 +51,9 @@ use process::{Errors, Happening, Process};
 
 /// Time for an answer, where the manifest says none.
 pub const DEADLINE: Duration = Duration::from_secs(1);
+
+/// How often what has not changed is asked again: a plugin may go by the time, or by a file.
+const TICK: Duration = Duration::from_secs(5);
 
 /// Which program decides for a service, and how long it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +132,8 @@ pub struct Plugins {
     starter: Starter,
     tell: Tell,
     all: BTreeMap<String, Plugin>,
+    /// What stood when an earlier hostd ended.
+    before: BTreeMap<String, Answer>,
 }
 
 impl fmt::Debug for Plugins {
@@ -138,7 +144,7 @@ impl fmt::Debug for Plugins {
 
 #[derive(Debug)]
 struct Plugin {
-    setup: Setup,
+    generation: u64,
     asked: watch::Sender<Vec<Backend>>,
     standing: watch::Receiver<Standing>,
     task: JoinHandle<()>,
@@ -153,42 +159,72 @@ impl Drop for Plugin {
 impl Plugins {
     /// None yet. `tell` is called in the tasks of the runtime's local set, and must not wait.
     pub fn new(starter: Starter, tell: impl Fn(News) + 'static) -> Plugins {
-        Plugins { starter, tell: Rc::new(tell), all: BTreeMap::new() }
+        Plugins { starter, tell: Rc::new(tell), all: BTreeMap::new(), before: BTreeMap::new() }
     }
 
-    /// Ask about a service's backends as they are now. The first question starts the plugin; another
-    /// setup ends the one before.
-    pub fn ask(&mut self, service: &str, setup: &Setup, backends: Vec<Backend>) {
-        let known = self.all.get(service).filter(|plugin| plugin.setup == *setup);
-        if known.is_none() {
-            let plugin = self.begin(service, setup);
+    /// Ask about a service's backends as they are now, if that is something new. The first question
+    /// starts the plugin; another generation of its setup ends the one before.
+    pub fn ask(
+        &mut self,
+        service: &str,
+        generation: u64,
+        setup: impl FnOnce() -> Setup,
+        backends: Vec<Backend>,
+    ) {
+        if self.all.get(service).is_none_or(|plugin| plugin.generation != generation) {
+            let plugin = self.begin(service, generation, setup());
             self.all.insert(service.to_owned(), plugin);
         }
         if let Some(plugin) = self.all.get(service) {
-            plugin.asked.send_replace(backends);
+            plugin.asked.send_if_modified(|asked| {
+                let changed = *asked != backends;
+                *asked = backends;
+                changed
+            });
         }
     }
 
     /// What stands for a service.
     #[must_use]
     pub fn standing(&self, service: &str) -> Standing {
-        let plugin = self.all.get(service);
-        plugin.map_or(Standing::Nothing, |plugin| plugin.standing.borrow().clone())
+        match self.all.get(service) {
+            Some(plugin) => plugin.standing.borrow().clone(),
+            None => self.before.get(service).cloned().map_or(Standing::Nothing, Standing::Kept),
+        }
     }
 
-    /// A service has no plugin any more.
-    pub fn retire(&mut self, service: &str) {
-        self.all.remove(service);
+    /// What stood for a service before this hostd.
+    pub fn remember(&mut self, service: &str, answer: Answer) {
+        self.before.insert(service.to_owned(), answer);
     }
 
-    fn begin(&self, service: &str, setup: &Setup) -> Plugin {
+    /// Only these services have plugins from now on.
+    pub fn keep(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.all.retain(|service, _| is_kept(service));
+        self.before.retain(|service, _| is_kept(service));
+    }
+
+    /// Whether no service has one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    fn begin(&mut self, service: &str, generation: u64, setup: Setup) -> Plugin {
         let (asked, questions) = watch::channel(Vec::new());
-        let (stands, standing) = watch::channel(Standing::Nothing);
+        let conduct = match self.standing(service) {
+            Standing::Answer(answer) | Standing::Kept(answer) => {
+                Conduct::after(setup.deadline, answer)
+            }
+            Standing::Nothing | Standing::Fallback => Conduct::new(setup.deadline),
+        };
+        self.before.remove(service);
+        let (stands, standing) = watch::channel(conduct.standing(Duration::ZERO));
         let tender = Tender {
             starter: self.starter.clone(),
-            setup: setup.clone(),
+            setup,
             service: service.to_owned(),
-            conduct: Conduct::new(setup.deadline),
+            conduct,
             begun: Instant::now(),
             process: None,
             question: None,
@@ -198,7 +234,7 @@ impl Plugins {
             tell: Rc::clone(&self.tell),
         };
         let task = tokio::task::spawn_local(tender.tend(questions));
-        Plugin { setup: setup.clone(), asked, standing, task }
+        Plugin { generation, asked, standing, task }
     }
 }
 
@@ -221,6 +257,8 @@ struct Tender {
 impl Tender {
     /// Until nobody wants an answer any more.
     async fn tend(mut self, mut questions: watch::Receiver<Vec<Backend>>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some(action) = self.conduct.next() {
                 match action {
@@ -236,17 +274,21 @@ impl Tender {
                     if changed.is_err() {
                         return;
                     }
-                    // There is no answer to a question about nobody.
-                    if questions.borrow().iter().any(|one| one.healthy && !one.draining) {
-                        self.conduct.want();
-                    }
+                    self.want(&questions);
                 }
+                _ = tick.tick() => self.want(&questions),
                 happening = next(&mut self.process) => self.hear(happening),
                 () = until(deadline) => if self.conduct.is_due(self.now()) {
                     self.overdue();
                 },
             }
         }
+    }
+
+    /// Ask, unless it is about nobody: to that there is no answer.
+    fn want(&mut self, questions: &watch::Receiver<Vec<Backend>>) {
+        let somebody = questions.borrow().iter().any(|one| one.healthy && !one.draining);
+        self.conduct.want(somebody);
     }
 
     fn start(&mut self) {
@@ -258,6 +300,11 @@ impl Tender {
     }
 
     fn ask(&mut self, questions: &watch::Receiver<Vec<Backend>>) {
+        // Whoever was to be asked about may have gone while the plugin was started again.
+        self.want(questions);
+        if self.conduct.next() != Some(Action::Ask) {
+            return;
+        }
         self.id += 1;
         let question = Question {
             v: VERSION,

@@ -149,7 +149,7 @@ fn nothing_is_left_of_one_that_is_retired() {
     scene.run(LONG, async |host: &mut Host| {
         host.until("an answer", |standing, _| *standing == gives(1)).await;
         assert!(host.processes() > 0);
-        host.plugins.retire("demo.web");
+        host.plugins.keep(|service| service != "demo.web");
         assert_eq!(host.plugins.standing("demo.web"), Standing::Nothing);
         host.gone().await;
     });

@@ -31,6 +31,7 @@ pub struct Scene {
 pub struct Host<'a> {
     pub plugins: Plugins,
     setup: Setup,
+    asked: u64,
     scene: &'a Scene,
     news: Rc<RefCell<Vec<News>>>,
 }
@@ -86,10 +87,9 @@ impl Scene {
         LocalSet::new().block_on(&runtime, async {
             let plugins = Plugins::new(starter, tell);
             let setup = Setup { of, deadline };
-            let mut host = Host { plugins, setup, scene: self, news };
+            let mut host = Host { plugins, setup, asked: 0, scene: self, news };
             body(&mut host).await;
-            host.plugins.retire("demo.web");
-            host.plugins.retire("demo.slow");
+            host.plugins.keep(|_| false);
             host.gone().await;
         });
     }
@@ -128,7 +128,11 @@ impl Host<'_> {
             labels: BTreeMap::new(),
             version: None,
         };
-        self.plugins.ask(service, &self.setup, vec![backend("a"), backend("b")]);
+        // Each question is another one.
+        self.asked += 1;
+        let mut backends = vec![backend("a"), backend("b")];
+        backends[0].connections = Some(self.asked);
+        self.plugins.ask(service, 1, || self.setup.clone(), backends);
     }
 
     /// Ask until what stands, and what went wrong last, are like this.

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{MAX_WEIGHT, Question};
 use crate::limits::{PLUGIN_LINE_BYTES as LINE_BYTES, PLUGIN_SLOTS as MAX_SLOTS};
 
-/// What a plugin decided. Only backends that can get new connections are left in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What a plugin decided. Only backends that can get new connections are left in it. As JSON it is a
+/// daemon's to remember, not a plugin's to write.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// So much of all connections for each. At least one is not 0.
     Weights(BTreeMap<String, u32>),
@@ -23,7 +26,8 @@ pub enum Answer {
 }
 
 /// What a slot is drawn by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Key {
     /// `turn`: one after another.
     Turn,

@@ -146,6 +146,7 @@ impl World {
             self.balance.tell_once(&mut self.chronicle, format!("connections: {why}"));
         }
         self.weigh();
+        self.look_at_usage();
         self.ask_plugins();
         for name in &draining {
             let settled = self.balance.meter.since.get(name).is_some_and(|at| *at + SETTLED < now);

@@ -189,6 +189,7 @@ impl World {
             }
         }
         self.balance.asked = Some(Asked::nobody(&self.directories, &self.sender));
+        self.remember_answers();
         let mut registry = Registry::default();
         let (refused, _) = self.keep_places();
         // What was added is taken to answer, as when its last hostd left it.

@@ -46,6 +46,11 @@ impl Served<'_> {
         self.service.ports.iter().flat_map(places::keys).collect()
     }
 
+    /// The app.
+    pub(super) fn app(&self) -> &str {
+        self.app
+    }
+
     /// Its name in the registry, of one of its ports.
     pub(in crate::daemon) fn name(&self, port: &ServicePort) -> Option<ServiceName> {
         name(self.app, self.service, port, self.is_one_of_many)
@@ -107,7 +112,7 @@ impl World {
                     let wanted = Wanted {
                         holder,
                         listens,
-                        policy: self.policy_of(&name, balanced),
+                        policy: self.policy_of(one, balanced),
                         affinity: seconds.and_then(|one| Affinity::lasting(one).ok()),
                         unserved: match balanced.waits {
                             true => Unserved::Ignore,

@@ -52,7 +52,7 @@ fn answer(weight: u32) -> Answer {
 fn asked(now: Duration) -> Conduct {
     let mut conduct = Conduct::new(DEADLINE);
     assert_eq!(conduct.next(), None, "nothing is started before there is something to ask");
-    conduct.want();
+    conduct.want(true);
     assert_eq!(conduct.next(), Some(Action::Start));
     for event in [Event::Start, Event::Started] {
         assert!(!conduct.on(event, now));
@@ -62,7 +62,7 @@ fn asked(now: Duration) -> Conduct {
 }
 
 fn ask(conduct: &mut Conduct, now: Duration) {
-    conduct.want();
+    conduct.want(true);
     assert_eq!(conduct.next(), Some(Action::Ask));
     assert!(!conduct.on(Event::Ask, now));
     assert_eq!(conduct.next(), None, "one question at a time");
@@ -160,9 +160,23 @@ fn a_dead_one_is_started_ever_more_slowly() {
 }
 
 #[test]
+fn what_stood_before_stands_until_it_is_too_old_or_there_is_a_new_answer() {
+    let mut conduct = Conduct::after(DEADLINE, answer(7));
+    assert_eq!(conduct.standing(at(0)), Standing::Kept(answer(7)));
+    assert_eq!(conduct.deadline(at(0)), Some(KEPT));
+    assert_eq!(conduct.clone().standing(KEPT), Standing::Fallback);
+    conduct.want(true);
+    for event in [Event::Start, Event::Started, Event::Ask] {
+        conduct.on(event, at(1));
+    }
+    assert!(!conduct.adopt(answer(8), at(2)));
+    assert_eq!(conduct.standing(at(u64::MAX)), Standing::Answer(answer(8)));
+}
+
+#[test]
 fn one_that_does_not_start_in_time_is_ended() {
     let mut conduct = Conduct::new(DEADLINE);
-    conduct.want();
+    conduct.want(true);
     conduct.on(Event::Start, at(0));
     assert_eq!(conduct.deadline(at(0)), Some(at(60_000)));
     assert!(conduct.on(Event::Due, at(60_000)));
@@ -176,7 +190,7 @@ proptest! {
     fn it_always_goes_on(events in prop::collection::vec((0..Event::ALL.len(), 0..5000_u64), 0..200)) {
         let mut conduct = Conduct::new(DEADLINE);
         let (mut now, mut runs) = (at(0), false);
-        conduct.want();
+        conduct.want(true);
         for (event, wait) in events {
             now += at(wait);
             let event = Event::ALL[event];
