@@ -8,7 +8,10 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 
 # A static binary starts sooner and runs on a host with any libc. The tests run what ships, so their
 # builds are static too. With --target the flag stays away from build scripts and macros.
-export RUSTFLAGS := $(RUSTFLAGS) -C target-feature=+crt-static
+# Once: to cargo, the same flag twice is another build of everything.
+ifeq ($(findstring +crt-static,$(RUSTFLAGS)),)
+export RUSTFLAGS := $(strip $(RUSTFLAGS) -C target-feature=+crt-static)
+endif
 CARGO_FLAGS := --locked --target $(HOST)
 
 CARGO_TARGET_DIR ?= target
