@@ -309,7 +309,7 @@ second() {
 # The scenarios after this one find the guest as it was.
 leave() {
     for name in shop eats forks burns blog; do hostctl remove $name > /dev/null 2>&1; done
-    none() { ! grep -qsx hostctl-keeper /proc/[0-9]*/comm; }
+    none() { ! grep -qsx 'hostctl-keeper\|hostctl-logger' /proc/[0-9]*/comm; }
     eventually none
     systemctl --quiet disable --now hostd
     rm -rf /var/lib/hostctl /run/hostctl /etc/hostctl /usr/bin/hostctl /usr/bin/hostd \
