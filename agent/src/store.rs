@@ -1,4 +1,4 @@
-//! Directories that hold hostctl's state, made and checked.
+//! Directories that hold hostctl's state, made and checked; files in them, replaced as a whole.
 //!
 //! Invariant: every directory of ours, from the state directory down, belongs to the caller and
 //! nobody else can write in it, so what is found there was put there by hostctl. On the way to the
@@ -6,13 +6,14 @@
 //! to a directory before it was checked.
 
 use std::fs::{self, File, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use host_sys::file::{self, Kind};
 use host_sys::{Errno, creds};
+use serde::Serialize;
 
 use crate::sandbox::paths::{self, PathError, Trust};
 
@@ -77,6 +78,38 @@ pub fn conceal(path: &Path) {
     if new.is_err() {
         let _ = fs::set_permissions(path, Permissions::from_mode(0o600));
     }
+}
+
+/// Replace a file of a folder by a value as JSON, for hostctl's user alone to read: whoever looks
+/// finds the old one or the new one, whatever is killed when. After a loss of power it may be neither.
+///
+/// # Errors
+/// What the file system says; the old one stands then.
+pub fn replace(folder: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+    put(folder, name, value, |_| Ok(()))
+}
+
+/// The same, on the disk before it has the name: else the name could be that of an empty file after a
+/// loss of power. That the folder knows the name is the caller's to sync.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_synced(folder: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+    put(folder, name, value, File::sync_data)
+}
+
+fn put(
+    folder: &Path,
+    name: &str,
+    value: &impl Serialize,
+    sync: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    let new = folder.join(format!("{name}.new"));
+    let mut file =
+        File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    file.write_all(&serde_json::to_vec(value)?)?;
+    sync(&file)?;
+    fs::rename(new, folder.join(name))
 }
 
 /// Open `root/below…` if all of it exists. Changes nothing.

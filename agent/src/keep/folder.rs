@@ -14,7 +14,7 @@
 //! have the lock removes.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -194,12 +194,8 @@ impl Folder {
     }
 
     fn replace(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
-        let new = self.file(&format!("{name}.new"));
-        let mut file =
-            File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec(value)?)?;
         // No sync: a reboot ends the instance as well.
-        fs::rename(new, self.file(name))
+        store::replace(&self.path, name, value)
     }
 }
 

@@ -5,10 +5,9 @@
 //! operator was told holds after any crash; readable by hostctl's user alone, since it holds secrets.
 //! Starts and stops nothing.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
@@ -70,12 +69,7 @@ pub fn change(
     let folder = store::open(&directories.state, &["logs", app])?;
     let path = directories.logs().join(app);
     let write = || -> io::Result<()> {
-        let (new, old) = (path.join("sinks.json.new"), path.join(FILE));
-        let mut file =
-            File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec_pretty(changes)?)?;
-        file.sync_all()?;
-        fs::rename(new, old)?;
+        store::replace_synced(&path, FILE, changes)?;
         Ok(file::sync(folder.as_fd())?)
     };
     write().map_err(|error| StoreError::Io(path.join(FILE), error))?;

@@ -82,7 +82,7 @@ impl World {
     pub(super) fn remember_answers(&mut self) {
         let names: Vec<String> = self.asked_about().into_iter().map(|one| one.name).collect();
         for name in names {
-            let text = std::fs::read(self.answer_file(&name)).unwrap_or_default();
+            let text = std::fs::read(self.answers().join(file_of(&name))).unwrap_or_default();
             if let (Ok(answer), Some(asked)) =
                 (serde_json::from_slice::<Answer>(&text), &mut self.balance.asked)
             {
@@ -149,13 +149,13 @@ impl World {
     /// What stands of a plugin's answers has changed.
     pub(in crate::daemon) fn is_answered(&mut self, news: &News) {
         let News { service, standing, failure } = news;
-        let file = self.answer_file(service);
+        let (folder, file) = (self.answers(), file_of(service));
         let Some(asked) = &mut self.balance.asked else { return };
         let told = match (standing, failure) {
             (Standing::Answer(answer), _) => {
                 let _ = store::open(&self.directories.run, &[FOLDER]);
                 // Without it the next hostd begins with the fallback.
-                let _ = std::fs::write(file, serde_json::to_vec(answer).unwrap_or_default());
+                let _ = store::replace(&folder, &file, answer);
                 let again = asked.failing.remove(service);
                 again.then(|| (EventKind::Progress, "its policy answers again".to_owned()))
             }
@@ -165,7 +165,7 @@ impl World {
                 is_new.then_some((EventKind::Warning, text))
             }
             (Standing::Fallback, Some(failure)) => {
-                let _ = std::fs::remove_file(file);
+                let _ = std::fs::remove_file(folder.join(file));
                 asked.failing.insert(service.clone());
                 let text = format!("{failure}; its fallback takes its place");
                 Some((EventKind::Warning, text))
@@ -219,9 +219,14 @@ impl World {
         service.backends().filter(|(id, _)| !id.as_str().ends_with(IPV6)).map(one).collect()
     }
 
-    fn answer_file(&self, service: &str) -> PathBuf {
-        self.directories.run.join(FOLDER).join(format!("{service}.json"))
+    fn answers(&self) -> PathBuf {
+        self.directories.run.join(FOLDER)
     }
+}
+
+/// The file with what was answered about a service, whose name has no slash.
+fn file_of(service: &str) -> String {
+    format!("{service}.json")
 }
 
 /// A service that a plugin is asked about, and whose plugin it is.

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use manifest_spec::log::metrics::{PipelineMetrics, VERSION};
 
 use crate::clock::since_epoch;
-use crate::logs::route::cursor::replace;
 use crate::logs::route::{Counters, METRICS};
 use crate::logs::stamp;
+use crate::store::replace;
 
 /// Between two of them, at least.
 const SELDOM: Duration = Duration::from_secs(1);

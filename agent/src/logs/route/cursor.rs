@@ -6,15 +6,15 @@
 //! loss of power what is in the log is sent again from there, at least once.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::log::Place;
 use crate::logs::sink::file::Mark;
+use crate::store;
 
 /// Version of the file's format.
 const VERSION: u32 = 1;
@@ -135,7 +135,7 @@ impl Cursors {
     /// What the file system says; the old ones stand then, and what was delivered since is
     /// delivered again if this process is killed.
     pub fn save(&self) -> io::Result<()> {
-        write(&self.run, NAME, &self.document(), false)
+        store::replace(&self.run, NAME, &self.document())
     }
 
     /// Write them down for whoever goes on after the boot. They are on the disk then.
@@ -143,7 +143,7 @@ impl Cursors {
     /// # Errors
     /// What the file system says; the old ones stand then.
     pub fn keep(&self) -> io::Result<()> {
-        write(&self.folder, NAME, &self.document(), true)
+        store::replace_synced(&self.folder, NAME, &self.document())
     }
 
     fn document(&self) -> Document {
@@ -162,26 +162,6 @@ fn read(folder: &Path) -> io::Result<Option<Document>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Replace a file of a folder by a value as JSON.
-///
-/// # Errors
-/// What the file system says.
-pub fn replace(folder: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
-    write(folder, name, value, false)
-}
-
-fn write(folder: &Path, name: &str, value: &impl Serialize, sync: bool) -> io::Result<()> {
-    let new = folder.join(format!("{name}.new"));
-    let mut file =
-        File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-    file.write_all(&serde_json::to_vec(value)?)?;
-    if sync {
-        // Before it has the name: else the name may be that of an empty file after a power cut.
-        file.sync_data()?;
-    }
-    fs::rename(new, folder.join(name))
 }
 
 #[cfg(test)]

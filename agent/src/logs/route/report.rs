@@ -12,9 +12,9 @@ use manifest_spec::log::metrics::PipelineMetrics;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::cursor::replace;
 use super::router::Pulse;
 use super::shared::{Counters, Shared};
+use crate::store;
 
 /// How often metrics are written, at most.
 const SELDOM: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ impl Reporter {
         let last = self.pulse.borrow().last;
         let metrics = self.shared.snapshot(&self.counters, last);
         // Without them everything goes on, only nobody sees it.
-        let _ = replace(&self.run, METRICS, &metrics);
+        let _ = store::replace(&self.run, METRICS, &metrics);
         metrics
     }
 }
