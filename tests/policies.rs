@@ -78,6 +78,10 @@ fn one_that_fails_a_case_is_told_why() {
         let passed = ran.out.lines().filter(|line| line.starts_with("ok ")).count();
         assert!(passed >= passes, "{body}: {}", ran.out);
     }
+    // One that is not there is told once, not for each case.
+    let ran = scene.run(["policy", "check", "./nowhere"]).exited(1);
+    let told = ran.out.lines().filter(|line| line.contains("nowhere does not exist")).count();
+    assert_eq!((told, ran.out.lines().last()), (1, Some("0 of 1 cases passed")), "{}", ran.out);
     // Its own words, without what drives a terminal.
     script(&scene, "printf 'no such \\033[31mzone\\n' >&2; exit 1");
     let ran = scene.run(["policy", "check", "./plug"]).exited(1);
