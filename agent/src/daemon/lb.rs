@@ -315,7 +315,7 @@ fn read_policy(policy: &str, request: &LbPolicyRequest) -> Result<SaidPolicy, Er
     let canary = match (policy, &request.version, request.share) {
         ("canary", Some(version), Some(share @ 1..=99)) => Some((version.clone(), share)),
         ("canary", ..) => {
-            let message = "a canary needs a version and a share of 1 to 99 percent";
+            let message = "a canary needs a version and a share of 1 to 99 percent, as in --version 7 --share 10%";
             return Err(refusal::bad_request(message));
         }
         (_, None, None) => None,

@@ -40,7 +40,9 @@ impl fmt::Display for AnnounceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AnnounceError::Device(error) => error.fmt(f),
-            AnnounceError::Bus(error) => write!(f, "{SYSTEM_BUS}: {error}"),
+            AnnounceError::Bus(error) => {
+                write!(f, "systemd-resolved is not reached at {SYSTEM_BUS}: {error}")
+            }
             AnnounceError::Refused(name, text) => {
                 write!(f, "systemd-resolved was not told: {text} ({name})")
             }
