@@ -12,7 +12,7 @@ use crate::support::hostd::{Hostd, Journal};
 use crate::support::load::{Load, begin, finish};
 use crate::support::namespace::alone;
 use crate::support::ports::get;
-use crate::support::{As, Scene, eventually};
+use crate::support::{As, Scene, eventually, updates};
 
 /// A service that binds its port itself; `rest` are further keys of it.
 fn web(words: &str, tag: &str, rest: &str) -> String {
@@ -68,31 +68,12 @@ fn instances_share_one_port_by_turns() {
     });
 }
 
-/// Twenty versions, one after the other, under load.
 fn update_under_load(count: u32) {
     with(|_, journal, hostd| {
-        let count = format!("ready = \"notify\"\ncount = {count}");
-        hostd.deploy_and_wait(&web("notify", "v0", &count));
-        let load = Load::start(8080);
-        for version in 1..=20 {
-            // Half a request is with an old one when the new ones take over.
-            let mut flight = begin(8080).unwrap();
-            flight.write_all(b"GET / HTTP/1.1\r\n").unwrap();
-            hostd.deploy(&web("notify", &format!("v{version}"), &count));
-            eventually("the one that it is with drains", || {
-                let drains = |one: &Value| one["state"] == "draining" && one["connections"] != 0;
-                hostd.instances("web").iter().any(drains)
-            });
-            let body = finish(flight, b"Host: a\r\n\r\n").unwrap();
-            assert_eq!(body, format!("web v{}", version - 1), "the old one finishes what it began");
-            hostd.settled("web");
-        }
-        let outcome = load.end();
-        assert_eq!(outcome.failed, [""; 0], "of {}", outcome.answered);
-        assert!(outcome.bodies.len() > 15, "{outcome:?}");
-        let instances = hostd.instances("web").len();
-        assert_eq!(journal.count("web", "start"), 21 * instances);
-        assert_eq!(journal.count("web", "end"), 20 * instances);
+        let rest = format!("ready = \"notify\"\ncount = {count}");
+        let manifest = |tag: &str| web("notify", tag, &rest);
+        let drains = |one: &Value| one["state"] == "draining" && one["connections"] != 0;
+        updates::under_load(hostd, journal, manifest, drains);
     });
 }
 

@@ -2,15 +2,14 @@
 //! touches nothing that did not change.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use serde_json::{Value, json};
 
 use crate::support::hostd::{Hostd, Journal};
-use crate::support::load::{Load, begin, finish};
+use crate::support::load::Load;
 use crate::support::namespace::alone;
 use crate::support::ports::get;
-use crate::support::{As, Scene, eventually, kill};
+use crate::support::{As, Scene, eventually, kill, updates};
 
 /// One service; `rest` are further keys of it.
 fn web(words: &str, tag: &str, rest: &str) -> String {
@@ -76,30 +75,10 @@ fn what_did_not_change_goes_on_and_the_rest_follows_its_needs() {
     });
 }
 
-/// Twenty versions, one after the other, under load.
 fn update_under_load(count: u32) {
     with(|_, journal, hostd| {
-        let count = format!("count = {count}");
-        hostd.deploy_and_wait(&handed("v0", &count));
-        let load = Load::start(8080);
-        for version in 1..=20 {
-            // Half a request is with the old one when the new one takes over.
-            let mut flight = begin(8080).unwrap();
-            flight.write_all(b"GET / HTTP/1.1\r\n").unwrap();
-            hostd.deploy(&handed(&format!("v{version}"), &count));
-            eventually("the one that it is with is to end", || {
-                hostd.instances("web").iter().any(|one| one["state"] == "stopping")
-            });
-            let body = finish(flight, b"Host: a\r\n\r\n").unwrap();
-            assert_eq!(body, format!("web v{}", version - 1), "the old one finishes what it began");
-            hostd.settled("web");
-        }
-        let outcome = load.end();
-        assert_eq!(outcome.failed, [""; 0], "of {}", outcome.answered);
-        assert!(outcome.bodies.len() > 15, "{outcome:?}");
-        let instances = hostd.instances("web").len();
-        assert_eq!(journal.count("web", "start"), 21 * instances);
-        assert_eq!(journal.count("web", "end"), 20 * instances);
+        let manifest = |tag: &str| handed(tag, &format!("count = {count}"));
+        updates::under_load(hostd, journal, manifest, |one| one["state"] == "stopping");
     });
 }
 

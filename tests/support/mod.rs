@@ -18,6 +18,7 @@ pub mod programs;
 pub mod random;
 pub mod schema;
 pub mod small;
+pub mod updates;
 pub mod written;
 
 use std::os::unix::fs::{PermissionsExt, chown};
