@@ -3,23 +3,9 @@
 # the next boot starts the same.
 
 set -u
+. "$WORDS"
 apps=/root/apps
 tree=/sys/fs/cgroup
-failed=0
-says() { echo "$1: $2"; }
-holds() { # WHAT CONDITION…
-    what=$1; shift
-    if "$@"; then says ok "$what"; else says BROKEN "$what"; failed=1; return 1; fi
-}
-eventually() { # CONDITION…, within a minute
-    end=$(($(date +%s) + 60))
-    until "$@"; do
-        [ "$(date +%s)" -lt $end ] || return 1
-        sleep 0.2
-    done
-}
-is() { [ "$1" = "$2" ] || { echo "  it is \"$1\", not \"$2\""; return 1; }; }
-matches() { case $1 in $2) ;; *) echo "  it is \"$1\""; return 1 ;; esac; }
 property() { systemctl show --value --property "$1" hostd; }
 cgroup() { sed -n 's/^0:://p' "/proc/$1/cgroup"; }
 score() { cat "/proc/$1/oom_score_adj"; }

@@ -2,25 +2,10 @@
 # time than its limits say, whoever starts it, and what it is ended for is told.
 
 set -u
+. "$WORDS"
 units=/run/systemd/system
 tree=/sys/fs/cgroup
 apps=/root/apps
-failed=0
-says() { echo "$1: $2"; }
-holds() { # WHAT CONDITION…
-    what=$1; shift
-    if "$@"; then says ok "$what"; else says BROKEN "$what"; failed=1; return 1; fi
-}
-eventually() { # CONDITION…, within twenty seconds
-    tries=200
-    until "$@"; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-is() { [ "$1" = "$2" ] || { echo "  it is \"$1\", not \"$2\""; return 1; }; }
-matches() { case $1 in $2) ;; *) echo "  it is \"$1\""; return 1 ;; esac; }
 folder() { find $tree -type d -name "hostctl-$1.*.1-*-*-*" 2> /dev/null | head -n 1; }
 processes() { grep -qsx 'hostctl\|hostctl-init\|hostctl-scope' /proc/[0-9]*/comm; }
 gone() { [ -z "$(find $tree -type d -name 'hostctl-*' 2> /dev/null)" ] && ! processes; }

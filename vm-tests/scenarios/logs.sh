@@ -2,22 +2,8 @@
 # journal, whatever is killed or started anew meanwhile; a crash is told; a reboot keeps all of it.
 
 set -u
+. "$WORDS"
 apps=/root/apps
-failed=0
-says() { echo "$1: $2"; }
-holds() { # WHAT CONDITION…
-    what=$1; shift
-    if "$@"; then says ok "$what"; else says BROKEN "$what"; failed=1; return 1; fi
-}
-eventually() { # CONDITION…, within a minute
-    end=$(($(date +%s) + 60))
-    until "$@"; do
-        [ "$(date +%s)" -lt $end ] || return 1
-        sleep 0.5
-    done
-}
-is() { [ "$1" = "$2" ] || { echo "  it is \"$1\", not \"$2\""; return 1; }; }
-matches() { case $1 in $2) ;; *) echo "  it is \"$1\""; return 1 ;; esac; }
 
 app() { # NAME PROGRAM MANIFEST
     mkdir -p "$apps/$1"

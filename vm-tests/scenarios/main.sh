@@ -5,6 +5,7 @@
 #              the programs
 #   $E2E, $ENFORCEMENT, $PRIVATE
 #              its tests
+#   $WORDS     what scenarios say in the same words, to be read by them
 #   $SOURCES   where the sources are, as when they were built
 #   $STAGE     1, and one more after each reboot
 #
@@ -18,6 +19,7 @@ progress=/var/lib/promises
 again=99
 
 export HOSTCTL=$delivery/bin/hostctl HOSTD=$delivery/bin/hostd E2E=$delivery/bin/e2e
+export WORDS=$delivery/words
 export ENFORCEMENT=$delivery/bin/enforcement PRIVATE=$delivery/bin/private
 SOURCES=$(cat $delivery/sources-path)
 export SOURCES

@@ -2,26 +2,11 @@
 # systemd made for it and leaves to it, and which is gone with it, whatever ends it.
 
 set -u
+. "$WORDS"
 units=/run/systemd/system
 tree=/sys/fs/cgroup
 apps=/root/apps
-failed=0
-says() { echo "$1: $2"; }
-holds() { # WHAT CONDITION…
-    what=$1; shift
-    if "$@"; then says ok "$what"; else says BROKEN "$what"; failed=1; return 1; fi
-}
-eventually() { # CONDITION…, within twenty seconds
-    tries=200
-    until "$@"; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
 property() { systemctl show --value --property "$2" "$1"; }
-is() { [ "$1" = "$2" ] || { echo "  it is \"$1\", not \"$2\""; return 1; }; }
-matches() { case $1 in $2) ;; *) echo "  it is \"$1\""; return 1 ;; esac; }
 cgroup() { sed -n 's/^0:://p' "/proc/$1/cgroup"; }
 scopes() { find $tree -type d -name 'hostctl-probe.*' 2> /dev/null; }
 gone() { [ "$(systemctl list-units --all --plain --no-legend 'hostctl-*.scope' | wc -l)" -eq 0 ] &&

@@ -63,10 +63,8 @@ pub fn make(programs: &Programs, wanted: &[String], scratch: &Scratch) -> Result
     for (name, program) in &programs.0 {
         std::fs::copy(program, folder.join("bin").join(name)).map_err(failed)?;
     }
-    let mut scripts: Vec<_> = wanted.iter().map(String::as_str).collect();
-    scripts.push("main");
-    for script in scripts {
-        let name = format!("{script}.sh");
+    let scripts = wanted.iter().map(|script| format!("{script}.sh"));
+    for name in scripts.chain(["main.sh", "words"].map(str::to_owned)) {
         std::fs::copy(home().join("scenarios").join(&name), folder.join(&name)).map_err(failed)?;
     }
     std::fs::write(folder.join("wanted"), wanted.join("\n") + "\n").map_err(failed)?;

@@ -17,7 +17,7 @@
 //! | folder | holds |
 //! | --- | --- |
 //! | `guest/` | the recipe: packages, and what is set up beside them |
-//! | `scenarios/` | the scenarios, and `main.sh`, which runs them inside |
+//! | `scenarios/` | the scenarios, their common `words`, and `main.sh`, which runs them inside |
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // runs the programs that make and boot a guest
