@@ -11,7 +11,7 @@ use crate::support::{As, EVERYONE, Scene};
 
 /// The program in the app's folder, with frame pointers, and a folder for its cores.
 fn program(scene: &Scene) {
-    scene.open_directory("work");
+    scene.open_directory("dumps");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/crash.c");
     let built = Command::new("cc")
         .args(["-O1", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-Wall", "-o"])
@@ -24,7 +24,7 @@ fn program(scene: &Scene) {
 
 fn manifest(how: &str, rest: &str) -> String {
     format!(
-        "name = \"demo\"\nrun = \"../crash {how}\"\ndir = \"work\"\naccess.write = [\"work\"]\n{rest}\n\
+        "name = \"demo\"\nrun = \"../crash {how}\"\ndir = \"dumps\"\naccess.write = [\"dumps\"]\n{rest}\n\
          [logs]\nsinks = [\"file:out.log\"]\n"
     )
 }
@@ -62,7 +62,7 @@ fn a_crash_is_recorded_with_its_last_lines_and_its_place() {
             assert!(core.contains("core_pattern") || core.contains("coredumpctl"), "{core}");
             continue;
         }
-        assert!(core.contains("/work/core"), "{core}");
+        assert!(core.contains("/dumps/core"), "{core}");
         assert!(group["message"].as_str().unwrap().contains("at address 0x10"), "{group:#}");
         let trace = attributes["exception.stacktrace"].as_str().unwrap();
         let names: Vec<&str> =
@@ -70,7 +70,7 @@ fn a_crash_is_recorded_with_its_last_lines_and_its_place() {
         assert_eq!(names[..3], ["innermost", "middle", "main"], "{trace}");
         let shown = scene.run(["tracebacks", "--show", group["fingerprint"].as_str().unwrap()]);
         let shown = shown.exited(0).out;
-        for part in ["demo.main", "2 times", "#0 innermost+0x", "| about to do it", "/work/core"] {
+        for part in ["demo.main", "2 times", "#0 innermost+0x", "| about to do it", "/dumps/core"] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
     }
@@ -87,7 +87,7 @@ fn without_a_core_the_crash_is_recorded_and_no_core_is_written() {
         assert_eq!((groups.len(), &groups[0]["type"]), (1, &json!("SIGSEGV")), "{who:?}");
         assert!(groups[0]["example"]["attributes"]["exception.stacktrace"].is_null());
         if leaves_cores() {
-            assert_eq!(std::fs::read_dir(scene.app().join("work")).unwrap().count(), 0);
+            assert_eq!(std::fs::read_dir(scene.app().join("dumps")).unwrap().count(), 0);
         }
     }
 }

@@ -135,7 +135,7 @@ fn a_program_misses_nothing_when_all_is_killed() {
     scene.write_numbers(1..=20_000);
     let wanted = [sink(&address(&scene))];
     kill_again_and_again(&scene, &wanted, 20_000);
-    let lines = std::fs::read(scene.file("app/work/lines")).unwrap();
+    let lines = std::fs::read(scene.file("app/work").join("lines")).unwrap();
     let text = String::from_utf8_lossy(&lines);
     let whole = text.lines().filter_map(|line| {
         // A line that was torn has the next one behind it.
